@@ -1,0 +1,1 @@
+"""dlt sources: one folder per system, plus the demo portal. Sources bring rows; they give them no meaning."""

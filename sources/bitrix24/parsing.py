@@ -1,0 +1,201 @@
+"""From Bitrix24's JSON rows to Arrow tables of a declared schema, losing nothing on the way.
+
+The API prints one value in many ways: ids as strings or integers, flags as `Y`/`N` or true/false,
+"nothing" as null, "", [] or {} (apis: data-types). A row with a value that can't be read becomes a
+row of the quarantine, with the reason, instead of an exception or a silent null.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from sources.bitrix24.tables import ARROW_TYPES, Column, Kind, RawTable
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
+_DECIMAL_DIGITS = 16
+_TRUE = frozenset({"Y", "1", "TRUE"})
+_FALSE = frozenset({"N", "0", "FALSE"})
+
+
+@dataclass(frozen=True)
+class QuarantinedRow:
+    """A row that raw can't take: what it was and why."""
+
+    table: str
+    reason: str
+    payload: str
+
+
+class Unreadable(ValueError):
+    """A value is not of its column's kind."""
+
+
+def parse_rows(
+    table: RawTable, rows: Iterable[Any], source_key: str, received_at: dt.datetime
+) -> tuple[pa.Table, list[QuarantinedRow]]:
+    """Parse the rows of one answer.
+
+    Args:
+        table: the raw table with its declared columns.
+        rows: JSON objects as the API printed them.
+        source_key: `bitrix24:<connection>`.
+        received_at: the portal's clock at the answer, aware; its offset is the portal's and is
+            used for the few fields that come without one.
+
+    Returns:
+        An Arrow table with exactly `table.schema`, and the rows that could not be read.
+    """
+    readers = [(column, _reader(column.kind, received_at)) for column in table.columns]
+    declared = {column.field for column in table.columns}
+    values: list[list[Any]] = [[] for _ in readers]
+    extras: list[str | None] = []
+    quarantined: list[QuarantinedRow] = []
+    for row in rows:
+        try:
+            parsed = _parse_row(row, readers)
+        except Unreadable as problem:
+            payload = json.dumps(row, ensure_ascii=False)
+            quarantined.append(QuarantinedRow(table.name, str(problem), payload))
+            continue
+        for collected, value in zip(values, parsed, strict=True):
+            collected.append(value)
+        extra = {field: value for field, value in row.items() if field not in declared}
+        extras.append(json.dumps(extra, ensure_ascii=False) if extra else None)
+    count = len(extras)
+    received = [_microseconds(received_at)] * count
+    arrays = [pa.array([source_key] * count, pa.string())]
+    arrays += [
+        _array(collected, column.kind)
+        for collected, column in zip(values, table.columns, strict=True)
+    ]
+    arrays += [pa.array(extras, pa.string()), _array(received, "instant")]
+    return pa.Table.from_arrays(arrays, schema=table.schema), quarantined
+
+
+def empty_table(table: RawTable) -> pa.Table:
+    """The table without rows: yielded so that the raw table exists in every company."""
+    return table.schema.empty_table()
+
+
+def parse_instant(value: Any, portal_zone: dt.tzinfo | None = None) -> int | None:
+    """Microseconds since 1970 in UTC; None for any way to print "nothing".
+
+    Raises:
+        Unreadable: the text is no date, or has no offset and the portal's is unknown.
+    """
+    if value is None or value in ("", "0", 0) or value in ({}, []):
+        return None
+    text = str(value)
+    try:
+        instant = dt.datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            instant = dt.datetime.strptime(text, "%d.%m.%Y %H:%M:%S")
+        except ValueError:
+            raise Unreadable(f"{text!r} is not a date") from None
+    if instant.tzinfo is None:
+        if portal_zone is None:
+            raise Unreadable(f"{text!r} has no offset")
+        instant = instant.replace(tzinfo=portal_zone)
+    return _microseconds(instant)
+
+
+def _parse_row(
+    row: Any, readers: Sequence[tuple[Column, Callable[[Any], Any]]]
+) -> list[Any]:
+    if not isinstance(row, Mapping):
+        raise Unreadable("the row is not an object")
+    parsed = []
+    for column, read in readers:
+        try:
+            value = read(row.get(column.field))
+        except Unreadable as problem:
+            raise Unreadable(f"{column.field}: {problem}") from None
+        if value is None and column.is_required:
+            raise Unreadable(f"{column.field}: is missing")
+        parsed.append(value)
+    return parsed
+
+
+def _reader(kind: Kind, received_at: dt.datetime) -> Callable[[Any], Any]:
+    if kind == "instant":
+        zone = received_at.tzinfo
+        return lambda value: parse_instant(value, zone)
+    return _READERS[kind]
+
+
+def _integer(value: Any) -> int | None:
+    if value is None or value == "" or value in ({}, []):
+        return None
+    if isinstance(value, bool):
+        raise Unreadable(f"{value!r} is not a whole number")
+    try:
+        number = int(value) if not isinstance(value, float) else int(str(value).removesuffix(".0"))
+    except (TypeError, ValueError):
+        raise Unreadable(f"{value!r} is not a whole number") from None
+    if not -(2**63) <= number < 2**63:
+        raise Unreadable(f"{value!r} is too large")
+    return number
+
+
+def _decimal(value: Any) -> Decimal | None:
+    if value is None or value == "" or value in ({}, []):
+        return None
+    try:
+        number = Decimal(str(value))
+    except ArithmeticError:
+        raise Unreadable(f"{value!r} is not a number") from None
+    if not number.is_finite() or abs(number) >= 10**_DECIMAL_DIGITS:
+        raise Unreadable(f"{value!r} is not a number that raw can hold")
+    return number.quantize(Decimal("0.0001"))
+
+
+def _flag(value: Any) -> bool | None:
+    if value is None or value == "" or value in ({}, []):
+        return None
+    if isinstance(value, bool):
+        return value
+    word = str(value).upper()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise Unreadable(f"{value!r} is neither Y nor N")
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value in ({}, []):
+        return None
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+_READERS: Mapping[Kind, Callable[[Any], Any]] = {
+    "integer": _integer,
+    "text": _text,
+    "flag": _flag,
+    "decimal": _decimal,
+    "json": _json,
+}
+
+
+def _microseconds(instant: dt.datetime) -> int:
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def _array(values: list[Any], kind: Kind) -> pa.Array:
+    if kind == "instant":
+        # From integers: pyarrow's own conversion of datetimes is slower and stops at year 9999.
+        return pa.array(values, pa.int64()).cast(ARROW_TYPES["instant"])
+    return pa.array(values, ARROW_TYPES[kind])

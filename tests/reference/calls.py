@@ -1,0 +1,454 @@
+"""Calls, the cards they belong to, and the call load (SPEC §1 "client", §2 "Calls", R5).
+
+First slice: no leads and no PBX, so the methods that need a lead never apply and a call is the
+CRM's row (or its rows of one CALL_ID).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+
+from tests.reference.records import CallRow, Deal, Portal
+from tests.reference.rules import DAY, MINUTE, SECOND, PipelineRole, Rules
+from tests.reference.stages import Visit, index_at, known_deals, run_start, visits_by_deal
+
+Client = tuple[Literal["contact", "company"], int]
+Direction = Literal["inbound", "outbound"]
+MatchMethod = Literal[
+    "bound_deal",
+    "only_open_deal",
+    "chosen_open_deal",
+    "started_deal",
+    "before_deal",
+    "after_close",
+    "ignored_pipeline",
+    "no_open_card",
+    "unknown_number",
+    "not_external",
+]
+
+_DIRECTIONS: dict[int, Direction] = {1: "outbound", 2: "inbound", 3: "inbound", 4: "outbound"}
+_INFORMATIONAL = 5
+_OWNER_TYPE_DEAL = 2
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call with the card and the stage it belongs to."""
+
+    call_id: int
+    """ID of the row that represents the call: the lowest of its rows."""
+    started_at: int
+    portal_user_id: int | None
+    direction: Direction | None
+    is_external: bool
+    is_answered: bool
+    is_successful: bool
+    talk_seconds: int
+    client: Client | None
+    is_shared_number: bool
+    match_method: MatchMethod
+    deal_id: int | None
+    category_id: int | None
+    stage_id: str | None
+    """None without a card, and on the unknown open stage of a closed deal without history."""
+    visit_position: int | None
+    is_ambiguous: bool
+
+
+@dataclass(frozen=True)
+class CallLoad:
+    """Calls of one local date on one stage, or in the bucket of one match method."""
+
+    called_on: dt.date
+    category_id: int | None
+    stage_id: str | None
+    bucket: MatchMethod | None
+    calls: int
+    inbound: int
+    outbound: int
+    answered: int
+    successful: int
+    talk_seconds: int
+
+
+def calls(portal: Portal, rules: Rules) -> list[Call]:
+    """Every call up to the cut once, by the id of its representative row."""
+    groups = call_groups(portal, rules)
+    matcher = _Matcher(portal, rules, groups)
+    return [_call(rows, matcher, rules) for rows in groups]
+
+
+def call_groups(portal: Portal, rules: Rules) -> list[list[CallRow]]:
+    """The rows of each call by numeric ID; the first row represents the call.
+
+    A CALL_ID on several rows is one call; a row without one is a call of its own.
+    """
+    cut = rules.cut_of(portal)
+    groups: dict[str | int, list[CallRow]] = defaultdict(list)
+    for row in sorted(portal.calls, key=lambda row: row.id):
+        # Gap: a row after the cut waits on its own, even if other rows of its call are there.
+        if row.call_start_date <= cut:
+            groups[row.call_id or row.id].append(row)
+    return sorted(groups.values(), key=lambda rows: rows[0].id)
+
+
+def call_load(found: Iterable[Call], rules: Rules) -> list[CallLoad]:
+    """R5 for the segment "all": external calls per local date and stage or bucket, sorted."""
+    zone = ZoneInfo(rules.time_zone)
+    groups: dict[tuple[dt.date, int | None, str | None, MatchMethod | None], list[Call]] = (
+        defaultdict(list)
+    )
+    for call in found:
+        if not call.is_external:
+            continue
+        # Gap: on the unknown open stage a call stays in its pipeline, in its method's bucket.
+        bucket = call.match_method if call.stage_id is None else None
+        called_on = local_date(call.started_at, zone)
+        groups[called_on, call.category_id, call.stage_id, bucket].append(call)
+    load = [
+        CallLoad(
+            *key,
+            calls=len(group),
+            inbound=sum(call.direction == "inbound" for call in group),
+            outbound=sum(call.direction == "outbound" for call in group),
+            answered=sum(call.is_answered for call in group),
+            successful=sum(call.is_successful for call in group),
+            talk_seconds=sum(call.talk_seconds for call in group),
+        )
+        for key, group in groups.items()
+    ]
+    return sorted(
+        load,
+        key=lambda row: (
+            row.called_on,
+            -1 if row.category_id is None else row.category_id,
+            row.stage_id or "",
+            row.bucket or "",
+        ),
+    )
+
+
+def local_date(instant: int, zone: ZoneInfo) -> dt.date:
+    """The calendar date of an instant in a time zone."""
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return (epoch + dt.timedelta(microseconds=instant)).astimezone(zone).date()
+
+
+@cache
+def e164(number: str, region: str) -> str | None:
+    """The number in E.164; None where it can't be a telephone number.
+
+    Gap: possible by length is enough (not "valid"), so that numbers of unassigned ranges compare.
+    """
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(parsed):
+        return None
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+@dataclass(frozen=True)
+class _Caller:
+    client: Client | None
+    contact_ids: frozenset[int] = frozenset()
+    """The calling contacts: deals that name them are the client's cards too."""
+    is_shared_number: bool = False
+
+
+@dataclass(frozen=True)
+class _Match:
+    method: MatchMethod
+    visit: Visit | None = None
+    is_ambiguous: bool = False
+
+
+def _call(rows: Sequence[CallRow], matcher: _Matcher, rules: Rules) -> Call:
+    # Gap: what a call is (start, talker, result, length, number) is told by its first row alone.
+    first = rows[0]
+    is_external = _is_external(first)
+    is_answered = _is_answered(first)
+    # Gap: negative and missing lengths are 0 seconds of talk (Q16 names them).
+    talk_seconds = max(first.call_duration or 0, 0) if is_answered else 0
+    # Gap: a call that is not external gets neither a client nor a card.
+    caller = matcher.caller(rows) if is_external else _Caller(None)
+    match = matcher.match(rows, caller) if is_external else _Match("not_external")
+    visit = match.visit
+    return Call(
+        call_id=first.id,
+        started_at=first.call_start_date,
+        portal_user_id=first.portal_user_id or None,
+        # Gap: an informational call, or one of a type unknown to us, has no direction.
+        direction=_DIRECTIONS.get(first.call_type),
+        is_external=is_external,
+        is_answered=is_answered,
+        is_successful=is_answered and talk_seconds >= rules.successful_call_seconds,
+        talk_seconds=talk_seconds,
+        client=caller.client,
+        is_shared_number=caller.is_shared_number,
+        match_method=match.method,
+        deal_id=visit.deal_id if visit else None,
+        category_id=visit.category_id if visit else None,
+        stage_id=visit.stage_id if visit else None,
+        visit_position=visit.position if visit else None,
+        is_ambiguous=match.is_ambiguous,
+    )
+
+
+def _is_external(row: CallRow) -> bool:
+    return row.call_type != _INFORMATIONAL and (row.call_category or "external") == "external"
+
+
+def _is_answered(row: CallRow) -> bool:
+    if row.call_failed_code:
+        return row.call_failed_code == "200"
+    return (row.call_duration or 0) > 0
+
+
+class _Matcher:
+    """Finds the client of a call and the deal it belongs to, with the indexes for both."""
+
+    def __init__(
+        self, portal: Portal, rules: Rules, groups: Sequence[Sequence[CallRow]]
+    ) -> None:
+        self._rules = rules
+        self._deals = {deal.id: deal for deal in known_deals(portal, rules)}
+        self._visits = visits_by_deal(portal, rules)
+        # Gap: contacts and activities are taken as they stand, without regard to the cut.
+        self._contacts = {contact.id: contact for contact in portal.contacts}
+        self._deal_of_activity = {
+            activity.id: activity.owner_id
+            for activity in portal.activities
+            if activity.owner_type_id == _OWNER_TYPE_DEAL
+        }
+        self._contacts_of_number: dict[str, set[int]] = defaultdict(set)
+        for contact in portal.contacts:
+            for phone in contact.phones:
+                number = e164(phone, rules.default_region)
+                if number is not None:
+                    self._contacts_of_number[number].add(contact.id)
+        self._deals_of_client: dict[Client, set[int]] = defaultdict(set)
+        self._deals_of_contact: dict[int, set[int]] = defaultdict(set)
+        for deal in self._deals.values():
+            client = _client_of_deal(deal)
+            if client is not None:
+                self._deals_of_client[client].add(deal.id)
+            if deal.contact_id:
+                self._deals_of_contact[deal.contact_id].add(deal.id)
+        self._touches: dict[Client, list[int]] = defaultdict(list)
+        for rows in groups:
+            named = self._named_by_crm(rows) if _is_external(rows[0]) else None
+            if named is not None and named.client is not None:
+                self._touches[named.client].append(rows[0].call_start_date)
+        for starts in self._touches.values():
+            starts.sort()
+
+    def caller(self, rows: Sequence[CallRow]) -> _Caller:
+        """The client of a call: of the CRM's entity, else by the number."""
+        return self._named_by_crm(rows) or self._found_by_number(rows[0])
+
+    def match(self, rows: Sequence[CallRow], caller: _Caller) -> _Match:
+        """The first method of SPEC's list that applies."""
+        return self._match_bound(rows) or self._match_client(rows[0], caller)
+
+    def _named_by_crm(self, rows: Sequence[CallRow]) -> _Caller | None:
+        # Gap: of several rows with different entities the first that leads to a client decides.
+        for row in rows:
+            entity_type, entity_id = (row.crm_entity_type or "").upper(), row.crm_entity_id
+            if not entity_id:
+                continue
+            # Gap: a deleted contact leads nowhere (merging duplicates deletes ids): the number
+            # finds the contact that took over. Companies aren't read, so theirs always count.
+            if entity_type == "CONTACT" and entity_id in self._contacts:
+                return _Caller(self._client_of_contact(entity_id), frozenset({entity_id}))
+            if entity_type == "COMPANY":
+                return _Caller(("company", entity_id))
+            # Gap: a deal as the CRM's entity names its client, but no calling contact.
+            if entity_type == "DEAL" and entity_id in self._deals:
+                client = _client_of_deal(self._deals[entity_id])
+                if client is not None:
+                    return _Caller(client)
+        return None
+
+    def _found_by_number(self, row: CallRow) -> _Caller:
+        number = e164(row.phone_number or "", self._rules.default_region)
+        contacts_of_client: dict[Client, set[int]] = defaultdict(set)
+        for contact_id in self._contacts_of_number.get(number or "", ()):
+            contacts_of_client[self._client_of_contact(contact_id)].add(contact_id)
+        if not contacts_of_client:
+            return _Caller(None)
+        callers = [
+            _Caller(client, frozenset(contact_ids), is_shared_number=len(contacts_of_client) > 1)
+            for client, contact_ids in contacts_of_client.items()
+        ]
+        if len(callers) == 1:
+            return callers[0]
+        return min(callers, key=lambda caller: self._shared_number_order(caller, row))
+
+    def _shared_number_order(
+        self, caller: _Caller, row: CallRow
+    ) -> tuple[bool, float, int, int]:
+        """Open card first, then latest touch, then lowest key: (3 contact, 4 company), then id."""
+        assert caller.client is not None
+        # Gap: cards in ignored pipelines are not "an open card" here.
+        cards = self._open_cards(caller, row.call_start_date, ("sales", "setter", "service"))
+        touched_at = self._latest_touch(caller.client, row.call_start_date)
+        kind, number = caller.client
+        return (
+            not cards,
+            float("inf") if touched_at is None else -touched_at,
+            3 if kind == "contact" else 4,
+            number,
+        )
+
+    def _latest_touch(self, client: Client, before: int) -> int | None:
+        """Start of the latest earlier external call whose CRM entity names the client.
+
+        Gap: messages, meetings, moves join with their sources; calls found by number don't count,
+        or the order of the calls would decide. A call at the same instant is not earlier.
+        """
+        starts = self._touches.get(client, [])
+        position = bisect_left(starts, before)
+        return starts[position - 1] if position else None
+
+    def _match_bound(self, rows: Sequence[CallRow]) -> _Match | None:
+        """Method 1, in whatever pipeline the deals are; None where no existing deal is bound."""
+        first, started_at = rows[0], rows[0].call_start_date
+        bound = {deal_id for deal_id in self._bindings(rows) if deal_id in self._deals}
+        if not bound:
+            return None
+        standing = [visit for visit in (self._visit_at(d, started_at) for d in bound) if visit]
+        open_visits = [visit for visit in standing if visit.semantics == "open"]
+        if open_visits:
+            # Gap: a choice among several bound open deals is flagged ambiguous too; the order has
+            # no word on pipeline roles.
+            return _Match("bound_deal", self._chosen(open_visits, first), len(open_visits) > 1)
+        if standing:
+            return _Match("after_close", self._latest_closed(standing)[1])
+        return self._match_created_later(bound, started_at)
+
+    def _bindings(self, rows: Sequence[CallRow]) -> Iterable[int | None]:
+        for row in rows:
+            if (row.crm_entity_type or "").upper() == "DEAL":
+                yield row.crm_entity_id
+            if row.crm_activity_id:
+                yield self._deal_of_activity.get(row.crm_activity_id)
+
+    def _match_created_later(self, deal_ids: Collection[int], started_at: int) -> _Match:
+        # Gap: of deals created at the same instant the lowest id is the first.
+        first = min(deal_ids, key=lambda deal_id: (self._deals[deal_id].date_create, deal_id))
+        # Gap: both ends of the windows (60 minutes, 30 days) are inside.
+        is_started = self._deals[first].date_create <= started_at + self._start_window
+        return _Match("started_deal" if is_started else "before_deal", self._visits[first][0])
+
+    def _match_client(self, row: CallRow, caller: _Caller) -> _Match:
+        """Methods 3, 4 and 6 to 10."""
+        if caller.client is None:
+            return _Match("unknown_number")
+        started_at = row.call_start_date
+        roles: tuple[PipelineRole, ...]
+        for roles in (("sales", "setter"), ("service",)):
+            cards = self._open_cards(caller, started_at, roles)
+            if len(cards) == 1:
+                return _Match("only_open_deal", cards[0])
+            if cards:
+                return _Match("chosen_open_deal", self._chosen(cards, row), is_ambiguous=True)
+        # Gap: a deal that starts in an ignored pipeline is not started by a call.
+        later = [
+            deal_id
+            for deal_id in self._cards(caller)
+            if started_at < self._deals[deal_id].date_create <= started_at + self._start_window
+            and self._role(self._visits[deal_id][0]) != "ignore"
+        ]
+        if later:
+            return self._match_created_later(later, started_at)
+        closed = [
+            visit
+            for deal_id in self._cards(caller)
+            if (visit := self._visit_at(deal_id, started_at)) is not None
+            and visit.semantics != "open"
+            and self._role(visit) != "ignore"
+        ]
+        if closed:
+            closed_at, visit = self._latest_closed(closed)
+            if started_at - closed_at <= self._rules.after_close_days * DAY:
+                return _Match("after_close", visit)
+        # Gap: the bucket of ignored pipelines names no deal and no stage.
+        if self._open_cards(caller, started_at, ("ignore",)):
+            return _Match("ignored_pipeline")
+        return _Match("no_open_card")
+
+    def _cards(self, caller: _Caller) -> set[int]:
+        """The client's cards: deals whose client it is, or that name the calling contact."""
+        assert caller.client is not None
+        cards = set(self._deals_of_client.get(caller.client, ()))
+        for contact_id in caller.contact_ids:
+            cards |= self._deals_of_contact.get(contact_id, set())
+        return cards
+
+    def _open_cards(
+        self, caller: _Caller, instant: int, roles: Collection[PipelineRole]
+    ) -> list[Visit]:
+        """Visits on which the client's deals stood open at an instant.
+
+        Gap: the role is that of the pipeline the deal was in at that instant, not now.
+        """
+        standing = (self._visit_at(deal_id, instant) for deal_id in self._cards(caller))
+        return [v for v in standing if v and v.semantics == "open" and self._role(v) in roles]
+
+    def _chosen(self, open_visits: Sequence[Visit], row: CallRow) -> Visit:
+        """Method 4's order: the talker's own, the latest stage entry, the lowest id."""
+
+        def order(visit: Visit) -> tuple[bool, int, int]:
+            # Gap: owner as of now, since Bitrix24 keeps no history of owners.
+            owner = self._deals[visit.deal_id].assigned_by_id
+            is_own = bool(row.portal_user_id) and owner == row.portal_user_id
+            return (not is_own, -visit.entered_at, visit.deal_id)
+
+        return min(open_visits, key=order)
+
+    def _latest_closed(self, closed_visits: Sequence[Visit]) -> tuple[int, Visit]:
+        """(closed at, visit) of the deal closed last, seen from those visits.
+
+        Gap: of two deals closed at the same instant the lowest id.
+        """
+
+        def closed_at(visit: Visit) -> int:
+            return run_start(self._visits[visit.deal_id], visit.position - 1)
+
+        latest = max(closed_visits, key=lambda visit: (closed_at(visit), -visit.deal_id))
+        return closed_at(latest), latest
+
+    def _visit_at(self, deal_id: int, instant: int) -> Visit | None:
+        stays = self._visits[deal_id]
+        index = index_at(stays, instant)
+        return stays[index] if index >= 0 else None
+
+    def _role(self, visit: Visit) -> PipelineRole:
+        return self._rules.role_of(visit.category_id)
+
+    def _client_of_contact(self, contact_id: int) -> Client:
+        company_id = self._contacts[contact_id].company_id
+        return ("company", company_id) if company_id else ("contact", contact_id)
+
+    @property
+    def _start_window(self) -> int:
+        return self._rules.call_starts_card_minutes * MINUTE
+
+
+def _client_of_deal(deal: Deal) -> Client | None:
+    # Gap: the main contact is the client itself, even if the contact belongs to a company.
+    if deal.company_id:
+        return ("company", deal.company_id)
+    return ("contact", deal.contact_id) if deal.contact_id else None
