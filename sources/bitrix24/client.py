@@ -114,11 +114,11 @@ class Bitrix24Client:
         # whole address, and with it the webhook's secret.
         raise PortalError(*failure)
 
-    def batch(self, commands: Mapping[str, str]) -> dict[str, Any]:
+    def batch(self, commands: Mapping[str, str]) -> dict[str, Answer]:
         """Run up to 50 commands (`method?percent-encoded query`) in one request.
 
         Returns:
-            The result of every command by its key.
+            The answer of every command by its key.
 
         Raises:
             PortalError: a command failed; the message names it.
@@ -127,7 +127,7 @@ class Bitrix24Client:
             raise ValueError(f"a batch takes {BATCH_SIZE} commands, got {len(commands)}")
         answer = self.call("batch", {"halt": 0, "cmd": dict(commands)})
         body = answer.result
-        # PHP prints empty maps as lists.
+        # PHP prints an empty map as a list.
         errors = body.get("result_error") or {}
         for key, error in errors.items():
             code = str(error.get("error", ""))
@@ -139,11 +139,22 @@ class Bitrix24Client:
         missing = commands.keys() - results.keys()
         if missing:
             raise PortalError(f"{self.host} left {len(missing)} commands of a batch unanswered.")
-        return dict(results)
+        totals = body.get("result_total") or {}
+        following = body.get("result_next") or {}
+        return {
+            key: Answer(
+                result=result,
+                total=_optional_int(totals.get(key)),
+                next=_optional_int(following.get(key)),
+                server_now=answer.server_now,
+            )
+            for key, result in results.items()
+        }
 
-    def pages(self, method: str, parameters: Mapping[str, Any]) -> Iterator[Answer]:
+    def pages(
+        self, method: str, parameters: Mapping[str, Any], start: int = 0
+    ) -> Iterator[Answer]:
         """All pages by `next`: for the small lists that only know offsets."""
-        start = 0
         while True:
             answer = self.call(method, {**parameters, "start": start})
             yield answer
@@ -230,7 +241,8 @@ class Bitrix24Client:
         if known:
             return f"{where} ({code}): {known.format(connection=self.connection)}"
         if status in (401, 403):
-            return f"{where} ({code or status}): {_REMEDIES['invalid_credentials'].format(connection=self.connection)}"
+            remedy = _REMEDIES["invalid_credentials"].format(connection=self.connection)
+            return f"{where} ({code or status}): {remedy}"
         said = description or code or f"HTTP {status}"
         return f"{where}: {said} (code {code or status})."
 

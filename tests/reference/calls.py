@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 import phonenumbers
 
 from tests.reference.records import CallRow, Deal, Portal
-from tests.reference.rules import DAY, MINUTE, SECOND, PipelineRole, Rules
+from tests.reference.rules import DAY, MINUTE, PipelineRole, Rules
 from tests.reference.stages import Visit, index_at, known_deals, run_start, visits_by_deal
 
 Client = tuple[Literal["contact", "company"], int]
@@ -219,9 +219,7 @@ def _is_answered(row: CallRow) -> bool:
 class _Matcher:
     """Finds the client of a call and the deal it belongs to, with the indexes for both."""
 
-    def __init__(
-        self, portal: Portal, rules: Rules, groups: Sequence[Sequence[CallRow]]
-    ) -> None:
+    def __init__(self, portal: Portal, rules: Rules, groups: Sequence[Sequence[CallRow]]) -> None:
         self._rules = rules
         self._deals = {deal.id: deal for deal in known_deals(portal, rules)}
         self._visits = visits_by_deal(portal, rules)
@@ -296,9 +294,7 @@ class _Matcher:
             return callers[0]
         return min(callers, key=lambda caller: self._shared_number_order(caller, row))
 
-    def _shared_number_order(
-        self, caller: _Caller, row: CallRow
-    ) -> tuple[bool, float, int, int]:
+    def _shared_number_order(self, caller: _Caller, row: CallRow) -> tuple[bool, float, int, int]:
         """Open card first, then latest touch, then lowest key: (3 contact, 4 company), then id."""
         assert caller.client is not None
         # Gap: cards in ignored pipelines are not "an open card" here.

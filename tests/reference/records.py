@@ -173,9 +173,7 @@ def read_store(path: Path | str) -> Portal:
                 for row in rows("stage_history")
             ),
             activities=tuple(
-                Activity(
-                    id=row["ID"], owner_type_id=row["OWNER_TYPE_ID"], owner_id=row["OWNER_ID"]
-                )
+                Activity(id=row["ID"], owner_type_id=row["OWNER_TYPE_ID"], owner_id=row["OWNER_ID"])
                 for row in rows("activity")
             ),
             calls=tuple(

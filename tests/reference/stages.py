@@ -172,9 +172,7 @@ def _visits_from_history(
     return _with_ends(entries)
 
 
-def _inferred_visits(
-    deal: Deal, dictionary: Mapping[StageKey, Semantics], cut: int
-) -> list[Visit]:
+def _inferred_visits(deal: Deal, dictionary: Mapping[StageKey, Semantics], cut: int) -> list[Visit]:
     # Gap: closed is what the current stage's semantics say, not the field CLOSED.
     semantics = _semantics(dictionary, (deal.category_id, deal.stage_id), deal.stage_semantic_id)
     current = Visit(

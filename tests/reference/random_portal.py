@@ -1,0 +1,424 @@
+"""Small adversarial portals, and the way to hand them to the real pipeline.
+
+They crowd on few instants and few ids, so that ties, both ends of every window, ids of different
+length (9 and 10, 999 and 1000), shared numbers and rows after the cut are common, not rare.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sources.demo.store import PortalStore, from_microseconds
+from tests.reference.records import (
+    Activity,
+    CallRow,
+    Category,
+    Contact,
+    Deal,
+    HistoryRow,
+    Portal,
+    Status,
+)
+from tests.reference.rules import DAY, MINUTE, SECOND, Rules
+
+RANDOM_RULES = Rules(pipeline_roles={1: "setter", 2: "service", 3: "ignore", 4: "sales"})
+"""The rules random portals are meant for: every role, and pipeline 0 with the default one."""
+
+# 2024-01-31 20:59:30 UTC: half a minute before midnight, and the month's end, in Moscow.
+_BASE = 1_706_734_770 * SECOND
+_CLOCK = _BASE + 31 * DAY
+_INSTANTS = [
+    _BASE + offset
+    for offset in (
+        -DAY,
+        0,
+        SECOND,
+        40 * SECOND,
+        60 * MINUTE,
+        60 * MINUTE + SECOND,
+        61 * MINUTE,
+        DAY,
+        30 * DAY,
+        30 * DAY + SECOND,
+        31 * DAY,  # the cut itself
+        31 * DAY + SECOND,  # after it
+        32 * DAY,
+    )
+]
+
+_STAGES: Mapping[int, Mapping[str, str | None]] = {
+    0: {"NEW": None, "WORK": None, "WON": "S", "LOSE": "F", "APOLOGY": "F"},
+    1: {"C1:NEW": None, "C1:CALLED": "", "C1:WON": "S", "C1:LOSE": "F"},
+    2: {"C2:NEW": None, "C2:WORK": None, "C2:WON": "S", "C2:LOSE": "F"},
+    3: {"C3:NEW": None, "C3:WON": "S", "C3:LOSE": "F"},
+    # Ids of pipeline 0 with other semantics: a stage is (pipeline, id), never the id alone.
+    4: {"NEW": None, "WORK": "F", "WON": "S", "C4:WORK": None},
+}
+_UNKNOWN_STAGES = {"GONE_OPEN": "P", "GONE_WON": "S", "GONE_LOST": "F"}
+
+_PHONES = ("+7 (912) 345-67-01", "8 912 345 67 01", "79123456702", "+49 30 901820", "101", "hidden")
+
+
+def random_portal(rng: random.Random, deals: int = 7, calls: int = 16, contacts: int = 4) -> Portal:
+    """A portal of about that size; the same generator state gives the same portal."""
+    contact_ids, deal_ids = _ids(rng, contacts), _ids(rng, deals)
+    # Ids that nobody has: deleted records that others still name.
+    named_contacts: list[int | None] = [None, 0, *contact_ids, *contact_ids, _absent(contact_ids)]
+    named_deals = [*deal_ids, *deal_ids, _absent(deal_ids)]
+    companies = [None, 0, 9, 10, 1000]
+    users = [None, 9, 10]
+    found_deals, history = _deals(rng, deal_ids, named_contacts, companies, users)
+    activity_ids = _ids(rng, max(calls // 2, 1))
+    activities = tuple(
+        Activity(id=activity_id, owner_type_id=rng.choice([2, 2, 2, 1, 3]), owner_id=owner_id)
+        for activity_id in activity_ids
+        for owner_id in [rng.choice(named_deals)]
+    )
+    return Portal(
+        clock=_CLOCK,
+        categories=tuple(
+            Category(id=category, name=f"Pipeline {category}") for category in _STAGES
+        ),
+        statuses=_statuses(),
+        contacts=tuple(
+            Contact(
+                id=contact_id,
+                company_id=rng.choice(companies) if rng.random() < 0.5 else None,
+                phones=tuple(rng.sample(_PHONES, rng.choice([0, 1, 1, 2]))),
+            )
+            for contact_id in contact_ids
+        ),
+        deals=found_deals,
+        stage_history=history,
+        activities=activities,
+        calls=tuple(
+            _call_row(rng, call_id, named_contacts, companies, named_deals, activity_ids, users)
+            for call_id in _ids(rng, calls)
+        ),
+    )
+
+
+def write_portal(portal: Portal, path: Path | str) -> Path:
+    """Write a portal into a new demo store, with what the pipeline needs and the reference doesn't.
+
+    `read_store` of the file gives an equal portal.
+
+    Raises:
+        FileExistsError: there is a file at the path.
+    """
+    path = Path(path)
+    if path.exists():
+        raise FileExistsError(f"{path} exists: write each portal to a new file")
+    clock = from_microseconds(portal.clock)
+    # Records without an instant of their own are older than everything that names them.
+    oldest = min(
+        [portal.clock, *(d.date_create for d in portal.deals)]
+        + [row.created_time for row in portal.stage_history]
+        + [row.call_start_date for row in portal.calls]
+    )
+    owners = [deal.assigned_by_id for deal in portal.deals]
+    talkers = [row.portal_user_id for row in portal.calls]
+    with PortalStore(path) as store:
+        store.create()
+        store.insert("category", (_category(c) for c in portal.categories))
+        store.insert("status", (_status(s) for s in portal.statuses))
+        store.insert("department", [{"ID": 1, "NAME": "Sales", "SORT": 100}])
+        store.insert("user", (_user(u, oldest) for u in sorted({u for u in owners + talkers if u})))
+        store.insert("contact", (_contact(c, oldest) for c in portal.contacts))
+        store.insert("deal", (_deal(d, portal.clock) for d in portal.deals))
+        store.insert("stage_history", _history(portal))
+        store.insert("activity", (_activity(a, oldest) for a in portal.activities))
+        store.insert("call", (_call(row) for row in portal.calls))
+        store.clock = clock
+        store.set_meta("utc_offset", portal.utc_offset)
+        store.set_meta("title", path.stem)
+        store.finish()
+    return path
+
+
+def write_portals(portals: Iterable[Portal], folder: Path | str) -> dict[str, Path]:
+    """Write each portal into a file of its own, so that one warehouse can load them all.
+
+    Returns:
+        Connection name (`p0001`, …) to file; the source key of a portal is `bitrix24:<name>`.
+    """
+    return {
+        (name := f"p{number:04d}"): write_portal(portal, Path(folder) / f"{name}.sqlite")
+        for number, portal in enumerate(portals, start=1)
+    }
+
+
+def _ids(rng: random.Random, count: int) -> list[int]:
+    """Distinct ids, sorted, around the places where numbers grow a digit."""
+    pool = [edge + step for edge in (10, 100, 1000) for step in (-2, -1, 0, 1)]
+    edge = 10_000
+    while len(pool) < count:
+        pool += range(edge - 50, edge + 50)
+        edge *= 10
+    return sorted(rng.sample(pool, count))
+
+
+def _absent(ids: Sequence[int]) -> int:
+    return next(number for number in (9, 10, 999, 1000, 7) if number not in ids or number == 7)
+
+
+def _statuses() -> tuple[Status, ...]:
+    stages = [
+        (category, stage_id, semantics)
+        for category, found in _STAGES.items()
+        for stage_id, semantics in found.items()
+    ]
+    deal_stages = [
+        Status(
+            id=number,
+            entity_id=f"DEAL_STAGE_{category}" if category else "DEAL_STAGE",
+            status_id=stage_id,
+            semantics=semantics,
+            name=stage_id.title(),
+        )
+        for number, (category, stage_id, semantics) in enumerate(stages, start=1)
+    ]
+    # The dictionary holds other things than deal stages, with the same ids.
+    return (*deal_stages, Status(id=900, entity_id="SOURCE", status_id="NEW", name="Call"))
+
+
+def _random_stage(rng: random.Random, category_id: int) -> tuple[str, str]:
+    """(stage id, its semantics code as the row says it), one in eight not in the dictionary."""
+    if rng.random() < 0.125:
+        stage_id = rng.choice(list(_UNKNOWN_STAGES))
+        return stage_id, _UNKNOWN_STAGES[stage_id]
+    stages = _STAGES[category_id]
+    # Open stages twice: a client needs several open deals before one has to be chosen.
+    stage_id = rng.choice([*stages, *(stage for stage, code in stages.items() if not code)])
+    # A row may contradict the dictionary; the dictionary wins.
+    wrong = rng.random() < 0.1
+    return stage_id, rng.choice("PSF") if wrong else stages[stage_id] or "P"
+
+
+def _deals(
+    rng: random.Random,
+    deal_ids: Sequence[int],
+    named_contacts: Sequence[int | None],
+    companies: Sequence[int | None],
+    users: Sequence[int | None],
+) -> tuple[tuple[Deal, ...], tuple[HistoryRow, ...]]:
+    found: list[Deal] = []
+    entries: list[tuple[int, int, int, str, str]] = []
+    for deal_id in deal_ids:
+        # Rather early, so that several deals of a client stand beside its calls.
+        created = min(rng.choices(_INSTANTS, k=2))
+        category = rng.choice(list(_STAGES))
+        stage_id, code = _random_stage(rng, category)
+        moved = rng.choice(_INSTANTS)
+        if rng.random() < 0.8:
+            times = sorted(rng.choices(_INSTANTS, k=rng.randint(1, 6)))
+            if rng.random() < 0.7:
+                times = [created, *(time for time in times if time >= created)]
+            for moved in times:
+                if rng.random() < 0.25:
+                    category = rng.choice(list(_STAGES))
+                if rng.random() < 0.8:  # else a row that repeats the stage, or takes its id along
+                    stage_id, code = _random_stage(rng, category)
+                entries.append((deal_id, moved, category, stage_id, code))
+        found.append(
+            Deal(
+                id=deal_id,
+                date_create=created,
+                category_id=category,
+                stage_id=stage_id,
+                stage_semantic_id=code,
+                moved_time=moved,
+                company_id=rng.choice(companies) if rng.random() < 0.3 else None,
+                contact_id=rng.choice(named_contacts),
+                assigned_by_id=rng.choice(users),
+                is_recurring=rng.random() < 0.08,
+            )
+        )
+    if rng.random() < 0.3:
+        entries.append((_absent(deal_ids), rng.choice(_INSTANTS), 0, "NEW", "P"))
+    # Ids don't follow time: at ties they decide, elsewhere they must not.
+    history_ids = _ids(rng, len(entries))
+    if rng.random() < 0.5:
+        rng.shuffle(history_ids)
+    history = [
+        HistoryRow(row_id, *entry) for row_id, entry in zip(history_ids, entries, strict=True)
+    ]
+    return tuple(found), tuple(sorted(history, key=lambda row: row.id))
+
+
+def _call_row(
+    rng: random.Random,
+    call_id: int,
+    named_contacts: Sequence[int | None],
+    companies: Sequence[int | None],
+    named_deals: Sequence[int],
+    activity_ids: Sequence[int],
+    users: Sequence[int | None],
+) -> CallRow:
+    entity_type = rng.choice([None, "", "CONTACT", "CONTACT", "COMPANY", "LEAD", "DEAL"])
+    named: Mapping[str, Sequence[int | None]] = {
+        "CONTACT": named_contacts,
+        "COMPANY": companies,
+        "LEAD": [9, 10],
+        "DEAL": named_deals,
+    }
+    has_activity = rng.random() < 0.25
+    return CallRow(
+        id=call_id,
+        call_start_date=rng.choice(_INSTANTS),
+        call_type=rng.choice([1, 1, 2, 2, 3, 4, 5]),
+        call_id=rng.choice([None, "", "a", "b", *(f"call-{call_id}" for _ in range(8))]),
+        phone_number=rng.choice(_PHONES),
+        portal_user_id=rng.choice(users),
+        call_category=rng.choice(["external"] * 6 + [None, "", "internal"]),
+        call_duration=rng.choice([0, 1, 39, 40, 41, 600]),
+        call_failed_code=rng.choice(["200", "200", "200", None, "", "304", "603-S"]),
+        crm_entity_type=entity_type,
+        crm_entity_id=rng.choice(named.get(entity_type or "", [None])),
+        crm_activity_id=rng.choice([*activity_ids, _absent(activity_ids)])
+        if has_activity
+        else None,
+    )
+
+
+Row = dict[str, Any]
+
+
+def _category(category: Category) -> Row:
+    return {
+        "ID": category.id,
+        "NAME": category.name,
+        "SORT": 100 + category.id,
+        "IS_DEFAULT": category.id == 0,
+    }
+
+
+def _status(status: Status) -> Row:
+    number = status.entity_id.removeprefix("DEAL_STAGE").removeprefix("_")
+    is_stage = status.entity_id.startswith("DEAL_STAGE")
+    return {
+        "ID": status.id,
+        "ENTITY_ID": status.entity_id,
+        "STATUS_ID": status.status_id,
+        "NAME": status.name,
+        "SORT": status.id * 10,
+        "SYSTEM": False,
+        "CATEGORY_ID": int(number or 0) if is_stage else None,
+        "SEMANTICS": status.semantics,
+    }
+
+
+def _user(user_id: int, oldest: int) -> Row:
+    return {
+        "ID": user_id,
+        "ACTIVE": True,
+        "NAME": "Anna",
+        "LAST_NAME": f"Employee {user_id}",
+        "DATE_REGISTER": oldest,
+        "UF_DEPARTMENT": [1],
+        "USER_TYPE": "employee",
+    }
+
+
+def _contact(contact: Contact, oldest: int) -> Row:
+    phones = [
+        {"ID": str(number), "VALUE_TYPE": "WORK", "VALUE": value, "TYPE_ID": "PHONE"}
+        for number, value in enumerate(contact.phones, start=1)
+    ]
+    return {
+        "ID": contact.id,
+        "NAME": f"Contact {contact.id}",
+        "COMPANY_ID": contact.company_id,
+        "DATE_CREATE": oldest,
+        "DATE_MODIFY": oldest,
+        "PHONE": phones,
+        "EMAIL": [],
+        "CUSTOM": {},
+    }
+
+
+def _deal(deal: Deal, clock: int) -> Row:
+    # The portal shows no change later than its clock, except to deals that are created later.
+    moved = deal.date_create if deal.moved_time is None else deal.moved_time
+    modified = max(deal.date_create, min(moved, clock))
+    return {
+        "ID": deal.id,
+        "TITLE": f"Deal {deal.id}",
+        "CATEGORY_ID": deal.category_id,
+        "STAGE_ID": deal.stage_id,
+        "STAGE_SEMANTIC_ID": deal.stage_semantic_id,
+        "IS_RECURRING": deal.is_recurring,
+        "CURRENCY_ID": "RUB",
+        "OPPORTUNITY": "1000.00",
+        "COMPANY_ID": deal.company_id,
+        "CONTACT_ID": deal.contact_id,
+        "BEGINDATE": deal.date_create,
+        # The planned end, which says nothing about the close.
+        "CLOSEDATE": deal.date_create + 7 * DAY,
+        "CLOSED": deal.stage_semantic_id in ("S", "F"),
+        "ASSIGNED_BY_ID": deal.assigned_by_id,
+        "CREATED_BY_ID": deal.assigned_by_id,
+        "MODIFY_BY_ID": deal.assigned_by_id,
+        "MOVED_BY_ID": deal.assigned_by_id,
+        "DATE_CREATE": deal.date_create,
+        "DATE_MODIFY": modified,
+        "MOVED_TIME": deal.moved_time,
+        "CUSTOM": {},
+    }
+
+
+def _history(portal: Portal) -> Iterable[Row]:
+    """Rows with TYPE_ID: 1 created, 2 moved, 3 to a final stage, 5 to another pipeline."""
+    category_of_owner: dict[int, int] = {}
+    for row in sorted(portal.stage_history, key=lambda row: (row.created_time, row.id)):
+        category = category_of_owner.get(row.owner_id)
+        if category is None:
+            type_id = 1
+        elif category != row.category_id:
+            type_id = 5
+        else:
+            type_id = 3 if row.stage_semantic_id in ("S", "F") else 2
+        category_of_owner[row.owner_id] = row.category_id
+        yield {
+            "ID": row.id,
+            "TYPE_ID": type_id,
+            "OWNER_ID": row.owner_id,
+            "CREATED_TIME": row.created_time,
+            "CATEGORY_ID": row.category_id,
+            "STAGE_SEMANTIC_ID": row.stage_semantic_id,
+            "STAGE_ID": row.stage_id,
+        }
+
+
+def _activity(activity: Activity, oldest: int) -> Row:
+    return {
+        "ID": activity.id,
+        "OWNER_ID": activity.owner_id,
+        "OWNER_TYPE_ID": activity.owner_type_id,
+        "TYPE_ID": 2,
+        "PROVIDER_ID": "VOXIMPLANT_CALL",
+        "SUBJECT": "Call",
+        "CREATED": oldest,
+        "LAST_UPDATED": oldest,
+        "COMPLETED": True,
+    }
+
+
+def _call(row: CallRow) -> Row:
+    return {
+        "ID": row.id,
+        "PORTAL_USER_ID": row.portal_user_id,
+        "PHONE_NUMBER": row.phone_number,
+        "CALL_ID": row.call_id,
+        "CALL_CATEGORY": row.call_category,
+        "CALL_DURATION": row.call_duration,
+        "CALL_START_DATE": row.call_start_date,
+        "CALL_FAILED_CODE": row.call_failed_code,
+        "CRM_ENTITY_TYPE": row.crm_entity_type,
+        "CRM_ENTITY_ID": row.crm_entity_id,
+        "CRM_ACTIVITY_ID": row.crm_activity_id,
+        "CALL_TYPE": row.call_type,
+    }
