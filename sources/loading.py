@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import pyarrow as pa
 from dlt.destinations import duckdb as duckdb_destination
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from sources.company import Company, company
 from sources.connection import Connector, Cut, Tally
 from sources.errors import CallfunnelError, SourceError
 
@@ -26,6 +27,10 @@ LOSS_THRESHOLD_ROWS = 20
 """More rows gone at once than both of these look like a limited webhook, not like deletions."""
 
 logger = logging.getLogger("callfunnel.load")
+# Said for every chunk: the declared JSON columns arrive as Arrow strings, as intended.
+logging.getLogger("dlt").addFilter(
+    lambda record: "several column hints were different" not in record.getMessage()
+)
 
 _INSTANT = pa.timestamp("us", tz="UTC")
 LOAD_LOG_SCHEMA = pa.schema(
@@ -87,7 +92,10 @@ class ConnectionLoad:
 def make_pipeline(
     system: str, connection: str, *, warehouse: Path, pipelines_dir: Path
 ) -> dlt.Pipeline:
-    """The pipeline of one connection: `<system>__<connection>` into `raw_<system>`."""
+    """The pipeline of one connection: `<system>__<connection>` into `raw_<system>`.
+
+    The company's rules go the same way, as system `company`, connection `rules`.
+    """
     pipelines_dir.mkdir(parents=True, exist_ok=True)
     return dlt.pipeline(
         pipeline_name=f"{system}__{connection}",
@@ -133,8 +141,17 @@ def load_connection(pipeline: dlt.Pipeline, connector: Connector) -> ConnectionL
             tally.received[entity] = again.received.get(entity, 0)
             tally.quarantined[entity] = again.quarantined.get(entity, 0)
         loads = list(_reconcile(pipeline, connector, cut, tally))
+    else:
+        # The table exists in every company, also where nothing was ever deleted.
+        _write_deleted(pipeline, [])
     _write(pipeline, "load_log", ("source_key", "entity", "cut_at"), _log_table(connector, cut, loads))
     return ConnectionLoad(connector.source_key, cut.at, tuple(loads))
+
+
+def load_rules(pipeline: dlt.Pipeline, rules: Company, portal_urls: Mapping[str, str]) -> None:
+    """Load the company's rules into `raw_company`, whole."""
+    finish_pending(pipeline)
+    _run(pipeline, company(rules, portal_urls))
 
 
 def finish_pending(pipeline: dlt.Pipeline) -> None:
@@ -238,6 +255,10 @@ def _mark_deleted(
                 }
                 for record_id in gone
             ]
+    _write_deleted(pipeline, marks)
+
+
+def _write_deleted(pipeline: dlt.Pipeline, marks: list[dict[str, Any]]) -> None:
     table = pa.Table.from_pylist(marks, schema=DELETED_SCHEMA)
     _write(pipeline, "deleted_records", ("source_key", "entity", "id"), table)
 

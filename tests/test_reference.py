@@ -473,6 +473,13 @@ class TestMatches:
         )
         assert match(call) == (method, 5, "WORK") and call.visit_position == 1
 
+    def test_of_several_bound_deals_created_later_the_earliest_then_the_lowest_id(self) -> None:
+        rows = [call_row(n, 10, call_id="x", crm_activity_id=n) for n in (8, 9, 10)]
+        links = [Activity(n, 2, n) for n in (8, 9, 10)]
+        deals = [deal(8, 31), deal(9, 30), deal(10, 30)]
+        (call,) = calls(portal(deals, [], rows, [], links), RULES)
+        assert match(call) == ("started_deal", 9, "NEW")
+
     def test_only_open_deal_on_the_stage_of_the_call(self) -> None:
         history = moves(5, (1, 0, "NEW"), (2, 10, "WORK"), (3, 20, "NEW"), (4, 30, "WON"))
         found = [only_call([deal(5, contact_id=1)], history, minute) for minute in (0, 9.9, 15, 29)]
@@ -523,6 +530,8 @@ class TestMatches:
         deals = [deal(10, contact_id=1), deal(9, contact_id=1)]
         call = only_call(deals, [], 10, portal_user_id=None)
         assert match(call) == ("chosen_open_deal", 9, "NEW")
+        deals[1] = replace(deals[1], assigned_by_id=4)  # an unknown talker owns no ownerless deal
+        assert only_call(deals, [], 10, portal_user_id=None).deal_id == 9
 
     @pytest.mark.parametrize(("created", "deal_id"), [(70, 5), (70.1, None)])
     def test_started_deal_within_the_window(self, created: float, deal_id: int | None) -> None:
@@ -539,6 +548,12 @@ class TestMatches:
 
     def test_a_deal_created_in_the_instant_of_the_call_is_open_already(self) -> None:
         assert only_call([deal(5, 10, contact_id=1)], [], 10).match_method == "only_open_deal"
+        born_lost = only_call([deal(5, 10, "LOST", contact_id=1)], moves(5, (1, 10, "LOST")), 10)
+        assert match(born_lost) == ("after_close", 5, "LOST")
+
+    def test_a_close_in_an_ignored_pipeline_is_no_after_close(self) -> None:
+        ignored = deal(5, stage="LOST", moved_time=at(0), contact_id=1, category_id=IGNORED)
+        assert match(only_call([ignored], [], 10)) == ("no_open_card", None, None)
 
     def test_after_close_up_to_thirty_days(self) -> None:
         deals = [deal(5, contact_id=1), deal(8, contact_id=1, category_id=IGNORED)]

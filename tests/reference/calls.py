@@ -353,8 +353,8 @@ class _Matcher:
         if caller.client is None:
             return _Match("unknown_number")
         started_at = row.call_start_date
-        roles: tuple[PipelineRole, ...]
-        for roles in (("sales", "setter"), ("service",)):
+        ranks: list[tuple[PipelineRole, ...]] = [("sales", "setter"), ("service",)]
+        for roles in ranks:
             cards = self._open_cards(caller, started_at, roles)
             if len(cards) == 1:
                 return _Match("only_open_deal", cards[0])
@@ -381,7 +381,7 @@ class _Matcher:
             if started_at - closed_at <= self._rules.after_close_days * DAY:
                 return _Match("after_close", visit)
         # Gap: the bucket of ignored pipelines names no deal and no stage.
-        if self._open_cards(caller, started_at, ("ignore",)):
+        if self._open_cards(caller, started_at, ["ignore"]):
             return _Match("ignored_pipeline")
         return _Match("no_open_card")
 

@@ -1,0 +1,128 @@
+-- Every account that the portal lists or a record names. user.get never returns robots and
+-- integrations: an id that only records know is a system account.
+with users as (
+    select * from {{ ref('stg_bitrix24__users') }}
+),
+
+snapshots as (
+    select * from {{ ref('stg_bitrix24__user_snapshots') }}
+),
+
+departments as (
+    select * from {{ ref('stg_bitrix24__departments') }}
+),
+
+deals as (
+    select * from {{ ref('int_bitrix24__deals') }}
+),
+
+calls as (
+    select * from {{ ref('stg_bitrix24__calls') }}
+),
+
+connections as (
+    select * from {{ ref('int_bitrix24__connections') }}
+),
+
+dismissals as (
+    select * from {{ ref('stg_company__dismissals') }}
+),
+
+named_ids as (
+    select source_key, owner_id as employee_id from deals
+    union all
+    select source_key, moved_by_id from deals
+    union all
+    select source_key, created_by_id from deals
+    union all
+    select source_key, talker_id from calls
+),
+
+named as (
+    select
+        source_key,
+        employee_id
+    from named_ids
+    where employee_id is not null
+    group by source_key, employee_id
+),
+
+last_active as (
+    select
+        source_key,
+        employee_id,
+        max(observed_on) as last_active_on
+    from snapshots
+    where is_active
+    group by source_key, employee_id
+),
+
+-- The first snapshot that shows them inactive, after the last one that shows them active.
+seen_leaving as (
+    select
+        snapshots.source_key,
+        snapshots.employee_id,
+        min(snapshots.observed_on) as dismissed_on
+    from snapshots
+    inner join last_active
+        on snapshots.source_key = last_active.source_key
+        and snapshots.employee_id = last_active.employee_id
+        and snapshots.observed_on > last_active.last_active_on
+    where not snapshots.is_active
+    group by snapshots.source_key, snapshots.employee_id
+),
+
+-- A user missing from the last list is inactive and keeps the last known name.
+listed as (
+    select
+        users.*,
+        users.is_active and users.received_at >= connections.as_of_at as is_present,
+        connections.time_zone,
+        greatest(users.last_login_at, users.last_activity_at) as last_own_action_at
+    from users
+    inner join connections
+        on users.source_key = connections.source_key
+)
+
+select
+    coalesce(listed.source_key, named.source_key) as source_key,
+    coalesce(listed.employee_id, named.employee_id) as employee_id,
+    listed.origin_id,
+    coalesce(
+        nullif(listed.employee_name, ''),
+        case when listed.employee_id is null then 'System account ' else 'Employee ' end
+        || coalesce(listed.employee_id, named.employee_id)
+    ) as employee_name,
+    listed.employee_id is null as is_system,
+    coalesce(listed.is_present, true) as is_active,
+    departments.department_id,
+    departments.department_name,
+    listed.extension,
+    listed.last_own_action_at,
+    case
+        when dismissals.dismissed_on is not null then dismissals.dismissed_on
+        when listed.is_present or listed.employee_id is null then null
+        when seen_leaving.dismissed_on is not null then seen_leaving.dismissed_on
+        when listed.last_own_action_at is not null
+            then {{ local_date('listed.last_own_action_at', 'listed.time_zone') }} + 1
+    end as dismissed_on,
+    case
+        when dismissals.dismissed_on is not null then 'file'
+        when listed.is_present or listed.employee_id is null then null
+        when seen_leaving.dismissed_on is not null then 'snapshot'
+        when listed.last_own_action_at is not null then 'last_own_action'
+        else 'unknown'
+    end as dismissed_on_basis
+from listed
+full outer join named
+    on listed.source_key = named.source_key
+    and listed.employee_id = named.employee_id
+left join departments
+    on listed.source_key = departments.source_key
+    and listed.department_id = departments.department_id
+left join seen_leaving
+    on listed.source_key = seen_leaving.source_key
+    and listed.employee_id = seen_leaving.employee_id
+left join dismissals
+    on listed.source_key = dismissals.source_key
+    and listed.employee_id = dismissals.employee_id

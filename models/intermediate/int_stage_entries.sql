@@ -1,0 +1,17 @@
+-- Entries of deals into stages, all systems.
+with bitrix24 as (
+    select * from {{ ref('int_bitrix24__stage_entries') }}
+)
+
+select
+    {{ hash_key(['source_key', 'deal_id', 'entry_id']) }} as stage_entry_key,
+    source_key,
+    deal_key,
+    id_order,
+    entered_at,
+    {{ hash_key(['source_key', 'pipeline_id']) }} as pipeline_key,
+    {{ hash_key(['source_key', 'pipeline_id', 'stage_id']) }} as stage_key,
+    pipeline_id,
+    stage_id,
+    is_inferred
+from bitrix24

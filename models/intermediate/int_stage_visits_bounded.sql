@@ -1,0 +1,124 @@
+-- Stage entries as visits: half-open intervals that neither overlap nor leave gaps.
+-- Order by (time, history id) as numbers; equal neighbours collapse; the first visit starts at
+-- creation; a row before creation counts at creation and is flagged; zero-second visits stay.
+with entries as (
+    select * from {{ ref('int_stage_entries') }}
+),
+
+deals as (
+    select * from {{ ref('int_deals') }}
+),
+
+stages as (
+    select * from {{ ref('dim_stages') }}
+),
+
+clamped as (
+    select
+        entries.stage_entry_key,
+        entries.source_key,
+        entries.deal_key,
+        entries.id_order,
+        entries.entered_at as recorded_at,
+        greatest(entries.entered_at, deals.created_at) as entered_at,
+        entries.entered_at < deals.created_at as was_before_creation,
+        deals.created_at,
+        entries.pipeline_key,
+        entries.stage_key,
+        entries.is_inferred,
+        lag(entries.stage_key) over (
+            partition by entries.deal_key
+            order by entries.entered_at, entries.id_order
+        ) as previous_stage_key
+    from entries
+    inner join deals
+        on entries.deal_key = deals.deal_key
+),
+
+changes as (
+    select
+        *,
+        row_number() over (partition by deal_key order by recorded_at, id_order) as visit_number
+    from clamped
+    where previous_stage_key is null or previous_stage_key <> stage_key
+),
+
+started as (
+    select
+        *,
+        case when visit_number = 1 then created_at else entered_at end as started_at
+    from changes
+),
+
+bounded as (
+    select
+        *,
+        lead(started_at) over (partition by deal_key order by visit_number) as left_at,
+        lead(stage_key) over (partition by deal_key order by visit_number) as next_stage_key
+    from started
+),
+
+with_stage as (
+    select
+        bounded.*,
+        stages.stage_semantics,
+        lag(stages.stage_semantics) over deal as previous_semantics,
+        lag(bounded.pipeline_key) over deal as previous_pipeline_key,
+        row_number() over (
+            partition by bounded.deal_key, bounded.stage_key
+            order by bounded.visit_number
+        ) as stage_visit_number
+    from bounded
+    inner join stages
+        on bounded.stage_key = stages.stage_key
+    window deal as (partition by bounded.deal_key order by bounded.visit_number)
+),
+
+-- A run: neighbouring visits of the same semantics in one pipeline. It dates a close, so that a
+-- move from one lost stage to another doesn't.
+run_starts as (
+    select
+        *,
+        case
+            when visit_number = 1
+                or previous_semantics <> stage_semantics
+                or previous_pipeline_key <> pipeline_key
+                then started_at
+        end as run_started_at,
+        case
+            when visit_number = 1
+                or previous_semantics <> stage_semantics
+                or previous_pipeline_key <> pipeline_key
+                then 1
+            else 0
+        end as run_start
+    from with_stage
+),
+
+runs as (
+    select
+        *,
+        sum(run_start) over (
+            partition by deal_key order by visit_number rows unbounded preceding
+        ) as run_number
+    from run_starts
+)
+
+select
+    stage_entry_key as stage_visit_key,
+    source_key,
+    deal_key,
+    pipeline_key,
+    stage_key,
+    previous_stage_key,
+    next_stage_key,
+    stage_semantics,
+    visit_number,
+    stage_visit_number,
+    started_at as entered_at,
+    left_at,
+    coalesce(left_at, {{ end_of_time() }}) as valid_to,
+    max(run_started_at) over (partition by deal_key, run_number) as semantics_since_at,
+    was_before_creation,
+    is_inferred
+from runs

@@ -1,0 +1,62 @@
+-- Days of the company's zone with their first and last instant in UTC: a day of a clock change has
+-- 23 or 25 hours.
+with deals as (
+    select * from {{ ref('int_deals') }}
+),
+
+calls as (
+    select * from {{ ref('int_calls_unified') }}
+),
+
+entries as (
+    select * from {{ ref('int_stage_entries') }}
+),
+
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
+rules as (
+    select * from {{ ref('stg_company__rules') }}
+),
+
+instants as (
+    select min(created_at) as first_at, max(created_at) as last_at from deals
+    union all
+    select min(started_at), max(started_at) from calls
+    union all
+    select min(entered_at), max(entered_at) from entries
+    union all
+    select min(as_of_at), max(as_of_at) from connections
+),
+
+bounds as (
+    -- A day more on each side: the local date of an instant may be the UTC date's neighbour.
+    select
+        coalesce(min(first_at), timestamp '2020-01-01')::date - 1 as first_on,
+        coalesce(max(last_at), timestamp '2020-01-01')::date + 1 as last_on
+    from instants
+),
+
+days as (
+    select {{ date_series('first_on', 'last_on') }}::date as date_day
+    from bounds
+),
+
+report as (
+    select max(report_as_of_on) as as_of_on from connections
+)
+
+select
+    days.date_day,
+    {{ local_midnight('days.date_day', 'rules.time_zone') }} as starts_at,
+    {{ local_midnight('(days.date_day + 1)', 'rules.time_zone') }} as ends_at,
+    date_trunc('week', days.date_day)::date as week_start_on,
+    date_trunc('month', days.date_day)::date as month_start_on,
+    date_trunc('quarter', days.date_day)::date as quarter_start_on,
+    date_trunc('year', days.date_day)::date as year_start_on,
+    isodow(days.date_day)::integer as weekday_number,
+    coalesce(days.date_day = report.as_of_on, false) as is_as_of_day
+from days
+cross join rules
+cross join report

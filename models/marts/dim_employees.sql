@@ -1,0 +1,87 @@
+-- Employees and the rows that stand for no single person: former employees (to reassign) and
+-- nobody. Reports group by the reporting keys; the true key stays behind them.
+with employees as (
+    select * from {{ ref('int_bitrix24__employees') }}
+),
+
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
+people as (
+    select
+        {{ hash_key(['employees.source_key', 'employees.employee_id']) }} as employee_key,
+        employees.source_key,
+        employees.employee_id,
+        employees.origin_id,
+        employees.employee_name,
+        case when employees.is_system then 'system' else 'person' end as employee_kind,
+        employees.is_active,
+        employees.department_id,
+        employees.department_name,
+        employees.extension,
+        employees.dismissed_on,
+        employees.dismissed_on_basis,
+        -- Former from this day on. Unknown date: former for all the loaded past.
+        case
+            when employees.dismissed_on is not null then employees.dismissed_on
+            when employees.dismissed_on_basis = 'unknown' then date '1900-01-01'
+            else date '9999-12-31'
+        end as former_from_on,
+        connections.as_of_on
+    from employees
+    inner join connections
+        on employees.source_key = connections.source_key
+)
+
+select
+    employee_key,
+    source_key,
+    employee_id,
+    origin_id,
+    employee_name,
+    employee_kind,
+    is_active,
+    department_id,
+    coalesce(department_name, '(not set)') as department_name,
+    extension,
+    dismissed_on,
+    dismissed_on_basis,
+    former_from_on,
+    case
+        when former_from_on <= as_of_on then {{ former_employees_key() }}
+        else employee_key
+    end as current_reporting_key
+from people
+union all
+select
+    {{ former_employees_key() }} as employee_key,
+    '(all)' as source_key,
+    null as employee_id,
+    null as origin_id,
+    'Former employees (to reassign)' as employee_name,
+    'former' as employee_kind,
+    false as is_active,
+    null as department_id,
+    '(former employees)' as department_name,
+    null as extension,
+    null as dismissed_on,
+    null as dismissed_on_basis,
+    date '9999-12-31' as former_from_on,
+    {{ former_employees_key() }} as current_reporting_key
+union all
+select
+    {{ nobody_key() }} as employee_key,
+    '(all)' as source_key,
+    null as employee_id,
+    null as origin_id,
+    '(not set)' as employee_name,
+    'nobody' as employee_kind,
+    true as is_active,
+    null as department_id,
+    '(not set)' as department_name,
+    null as extension,
+    null as dismissed_on,
+    null as dismissed_on_basis,
+    date '9999-12-31' as former_from_on,
+    {{ nobody_key() }} as current_reporting_key

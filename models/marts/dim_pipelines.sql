@@ -1,0 +1,20 @@
+with pipelines as (
+    select * from {{ ref('int_bitrix24__pipelines') }}
+),
+
+roles as (
+    select * from {{ ref('stg_company__pipeline_roles') }}
+)
+
+select
+    {{ hash_key(['pipelines.source_key', 'pipelines.pipeline_id']) }} as pipeline_key,
+    pipelines.source_key,
+    pipelines.pipeline_id,
+    pipelines.pipeline_name,
+    coalesce(pipelines.pipeline_sort, 2147483647)::bigint as pipeline_sort,
+    coalesce(roles.pipeline_role, 'sales') as pipeline_role,
+    pipelines.is_listed
+from pipelines
+left join roles
+    on pipelines.source_key = roles.source_key
+    and pipelines.pipeline_id = roles.pipeline_id

@@ -1,0 +1,11 @@
+with source as (
+    select * from {{ source('raw_bitrix24', 'quarantine') }}
+)
+
+select
+    source_key,
+    entity,
+    payload_hash,
+    reason,
+    {{ utc('received_at') }} as received_at
+from source

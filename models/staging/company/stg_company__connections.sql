@@ -1,0 +1,10 @@
+with source as (
+    select * from {{ source('raw_company', 'connections') }}
+)
+
+select
+    source_key,
+    system,
+    talk_basis,
+    portal_url
+from source

@@ -1,0 +1,1 @@
+"""Dagster: wiring of sources, models, expectations and publishing. No business logic."""

@@ -1,0 +1,99 @@
+"""The one place that reads configuration: which company, where its files stand, how much memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_DIR = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseSettings):
+    """Where one company's rules and data stand.
+
+    Read from the environment (`CALLFUNNEL_COMPANY`, `CALLFUNNEL_DATA_DIR`, …); `company` there is
+    only the default of make and the command line: Dagster names its companies in workspace.yaml.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CALLFUNNEL_", frozen=True, extra="forbid")
+
+    company: str = "demo"
+    companies_dir: Path = PROJECT_DIR / "companies"
+    data_root: Path = Field(default=PROJECT_DIR / "data", description="data/<company>/ below it")
+    memory_limit: str = Field(default="3GB", description="DuckDB's limit, e.g. 3GB")
+    threads: int = Field(default=2, ge=1, description="dbt's and DuckDB's threads")
+    lock_timeout_seconds: float = Field(
+        default=10.0, ge=0, description="how long a writer waits for another one"
+    )
+
+    def for_company(self, company: str) -> Settings:
+        """The same settings for another company."""
+        return self.model_copy(update={"company": company})
+
+    @cached_property
+    def company_dir(self) -> Path:
+        """The company's rules."""
+        return self.companies_dir / self.company
+
+    @cached_property
+    def data_dir(self) -> Path:
+        """Everything the company's runs produce."""
+        return self.data_root / self.company
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file: raw, staging, marts."""
+        return self.data_dir / "warehouse.duckdb"
+
+    @property
+    def pipelines_dir(self) -> Path:
+        """dlt's state, one folder per connection."""
+        return self.data_dir / "dlt"
+
+    @property
+    def dbt_target_dir(self) -> Path:
+        """dbt's artifacts: manifest.json, run_results.json."""
+        return self.data_dir / "dbt"
+
+    @property
+    def temp_dir(self) -> Path:
+        """DuckDB's spill files."""
+        return self.data_dir / "tmp"
+
+    @property
+    def published_dir(self) -> Path:
+        """Generations of published marts; `current` is a symlink to the newest."""
+        return self.data_dir / "published"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by whoever writes the warehouse."""
+        return self.data_dir / "warehouse.lock"
+
+    def dbt_environment(self) -> Mapping[str, str]:
+        """What profiles.yml reads, so that every dbt call works on this company's warehouse."""
+        return {
+            "CALLFUNNEL_WAREHOUSE": str(self.warehouse),
+            "CALLFUNNEL_TEMP_DIR": str(self.temp_dir),
+            "CALLFUNNEL_MEMORY_LIMIT": self.memory_limit,
+            "CALLFUNNEL_THREADS": str(self.threads),
+            "DBT_TARGET_PATH": str(self.dbt_target_dir),
+            "DBT_LOG_PATH": str(self.dbt_target_dir),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+
+    def make_folders(self) -> None:
+        """Create the company's folders, readable by owner and group only."""
+        os.umask(0o027)
+        for folder in (self.data_dir, self.temp_dir, self.dbt_target_dir, self.pipelines_dir):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+
+
+def read_settings() -> Settings:
+    """Settings from the environment."""
+    return Settings()

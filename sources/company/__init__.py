@@ -1,0 +1,133 @@
+"""The company's rules as raw tables, so that models read them like any other data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.extract import DltResource
+
+from sources.company.rules import Company, CompanyRules, read_company
+from sources.connection import source_key
+
+__all__ = ["SCHEMAS", "Company", "CompanyRules", "company", "read_company"]
+
+_TEXT, _INTEGER = pa.string(), pa.int64()
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    "rules": pa.schema(
+        [
+            pa.field("company", _TEXT),
+            pa.field("company_name", _TEXT),
+            pa.field("time_zone", _TEXT),
+            pa.field("language", _TEXT),
+            pa.field("currency_code", _TEXT),
+            pa.field("phone_region", _TEXT),
+            pa.field("successful_call_seconds", _INTEGER),
+            pa.field("call_starts_card_minutes", _INTEGER),
+            pa.field("after_close_days", _INTEGER),
+        ]
+    ),
+    "connections": pa.schema(
+        [pa.field("source_key", _TEXT), pa.field("system", _TEXT), pa.field("talk_basis", _TEXT)]
+        + [pa.field("portal_url", _TEXT)]
+    ),
+    "pipeline_roles": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("pipeline_id", _INTEGER),
+            pa.field("role", _TEXT),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "stage_roles": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("pipeline_id", _INTEGER),
+            pa.field("stage_id", _TEXT),
+            pa.field("role", _TEXT),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "dismissals": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("employee_id", _INTEGER),
+            pa.field("dismissed_on", pa.date32()),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "segments": pa.schema([pa.field("segment_type", _TEXT), pa.field("field", _TEXT)]),
+}
+
+
+@dlt.source(name="company", max_table_nesting=0)
+def company(rules: Company, portal_urls: Mapping[str, str]) -> list[DltResource]:
+    """The rules of one company, whole at every load: a removed rule is gone.
+
+    Args:
+        rules: the validated folder.
+        portal_urls: source_key to the address of its portal, for links to cards.
+
+    Returns:
+        One resource per table of `SCHEMAS`; `line` is the line of the csv file.
+    """
+    return [
+        dlt.resource(
+            [pa.Table.from_pylist(rows, schema=SCHEMAS[name])],
+            name=name,
+            write_disposition="replace",
+            file_format="parquet",
+        )
+        for name, rows in _tables(rules, portal_urls).items()
+    ]
+
+
+def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    rules = given.rules
+    systems = {
+        name: system for system, of_system in rules.connections.items() for name in of_system
+    }
+
+    def lines(rows: tuple[Any, ...]) -> list[dict[str, Any]]:
+        # The header is line 1.
+        return [
+            {
+                **row.model_dump(exclude={"connection"}),
+                "source_key": source_key(systems[row.connection], row.connection),
+                "line": line,
+            }
+            for line, row in enumerate(rows, start=2)
+        ]
+
+    return {
+        "rules": [
+            {
+                "company": given.key,
+                "company_name": rules.company.name,
+                "time_zone": rules.company.time_zone,
+                "language": rules.company.language,
+                "currency_code": rules.company.currency,
+                "phone_region": rules.company.phone_region,
+                **rules.calls.model_dump(),
+            }
+        ],
+        "connections": [
+            {
+                "source_key": source_key(system, name),
+                "system": system,
+                "talk_basis": section.talk_basis,
+                "portal_url": section.portal_url or portal_urls.get(source_key(system, name)),
+            }
+            for system, of_system in rules.connections.items()
+            for name, section in of_system.items()
+        ],
+        "pipeline_roles": lines(given.pipelines),
+        "stage_roles": lines(given.stages),
+        "dismissals": lines(given.dismissals),
+        "segments": [
+            {"segment_type": segment, "field": field} for segment, field in rules.segments.items()
+        ],
+    }

@@ -1,0 +1,248 @@
+"""The company's own rules: `company.toml` and csv files, validated before anything runs.
+
+Rules are data. They are loaded into `raw_company` and read by the models from there, so that a bare
+dbt build, Dagster and BI see the same thresholds. Definitions of each rule: docs/company-rules.md.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import re
+import tomllib
+import zoneinfo
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import phonenumbers
+from croniter import croniter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from sources.errors import InputError
+
+SYSTEMS = ("bitrix24",)
+NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
+
+PipelineRole = Literal["sales", "setter", "service", "ignore"]
+StageRole = Literal[
+    "key", "qualified", "appointment", "proposal", "contract", "invoice", "payment"
+]
+
+
+def _known_zone(name: str) -> str:
+    if name not in zoneinfo.available_timezones():
+        raise ValueError("is not an IANA time zone such as Europe/Moscow")
+    return name
+
+
+def _known_region(name: str) -> str:
+    if name not in phonenumbers.SUPPORTED_REGIONS:
+        raise ValueError("is not a two-letter region such as RU")
+    return name
+
+
+def _cron(text: str) -> str:
+    if not croniter.is_valid(text) or len(text.split()) != 5:
+        raise ValueError("is not a cron expression of five fields")
+    return text
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CompanySection(_Strict):
+    """Who the company is and in which zone its days begin."""
+
+    name: str = Field(min_length=1)
+    time_zone: Annotated[str, AfterValidator(_known_zone)]
+    language: Literal["en", "ru", "uk"] = "en"
+    currency: str = Field(default="RUB", pattern=r"^[A-Z]{3}$")
+    phone_region: Annotated[str, AfterValidator(_known_region)] = "RU"
+
+
+class ScheduleSection(_Strict):
+    """When `daily_refresh` runs, in the company's zone."""
+
+    cron: Annotated[str, AfterValidator(_cron)] = "0 5 * * *"
+
+
+class CallsSection(_Strict):
+    """Thresholds of calls (SPEC §1, §2)."""
+
+    successful_call_seconds: int = Field(default=40, ge=0, le=3600)
+    call_starts_card_minutes: int = Field(default=60, ge=0, le=10_080)
+    after_close_days: int = Field(default=30, ge=0, le=3650)
+
+
+class PublishSection(_Strict):
+    """What publishing keeps."""
+
+    keep_generations: int = Field(default=3, ge=1, le=365)
+
+
+class ConnectionSection(_Strict):
+    """One account of one system."""
+
+    talk_basis: Literal["talk", "total", "unknown"] = "unknown"
+    portal_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
+    """Where links to cards lead; by default the host of the webhook address."""
+
+
+class CompanyRules(_Strict):
+    """`company.toml`, whole."""
+
+    company: CompanySection
+    schedule: ScheduleSection = ScheduleSection()
+    calls: CallsSection = CallsSection()
+    publish: PublishSection = PublishSection()
+    connections: dict[
+        Literal["bitrix24"],
+        dict[Annotated[str, Field(pattern=NAME_PATTERN)], ConnectionSection],
+    ]
+    segments: dict[Annotated[str, Field(pattern=NAME_PATTERN)], str] = {}
+
+
+class PipelineRow(_Strict):
+    """`pipelines.csv`: what a pipeline is for; unlisted pipelines are `sales`."""
+
+    connection: str
+    pipeline_id: int
+    role: PipelineRole
+
+
+class StageRow(_Strict):
+    """`stages.csv`: one role of one stage; a stage may have several rows."""
+
+    connection: str
+    pipeline_id: int
+    stage_id: str = Field(min_length=1)
+    role: StageRole
+
+
+class DismissalRow(_Strict):
+    """`dismissals.csv`: the first day an employee was no longer employed."""
+
+    connection: str
+    employee_id: int
+    dismissed_on: dt.date
+
+
+class Company(BaseModel):
+    """A company's folder, read and validated."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    key: str
+    rules: CompanyRules
+    pipelines: tuple[PipelineRow, ...] = ()
+    stages: tuple[StageRow, ...] = ()
+    dismissals: tuple[DismissalRow, ...] = ()
+
+
+RowT = TypeVar("RowT", bound=_Strict)
+
+
+def read_company(folder: Path) -> Company:
+    """Read `companies/<name>/`.
+
+    Raises:
+        InputError: a file is missing, has an unknown key or column, or a value of the wrong type;
+            the message names file and line.
+    """
+    if not folder.is_dir():
+        known = sorted(p.parent.name for p in folder.parent.glob("*/company.toml"))
+        raise InputError(
+            f"There is no company folder companies/{folder.name}; known companies: "
+            f"{', '.join(known) or 'none'}. Set CALLFUNNEL_COMPANY or make the folder."
+        )
+    if not re.match(NAME_PATTERN, folder.name):
+        raise InputError(
+            f"companies/{folder.name}: a company's folder is named with lower-case letters, "
+            "digits and _ (it becomes part of asset keys)."
+        )
+    rules = _read_toml(folder / "company.toml")
+    connections = {name for of_system in rules.connections.values() for name in of_system}
+    return Company(
+        key=folder.name,
+        rules=rules,
+        pipelines=_read_csv(folder / "pipelines.csv", PipelineRow, connections),
+        stages=_read_csv(folder / "stages.csv", StageRow, connections),
+        dismissals=_read_csv(folder / "dismissals.csv", DismissalRow, connections),
+    )
+
+
+def _read_toml(path: Path) -> CompanyRules:
+    shown = f"companies/{path.parent.name}/{path.name}"
+    try:
+        text = path.read_text(encoding="utf-8")
+        return CompanyRules.model_validate(tomllib.loads(text))
+    except FileNotFoundError:
+        raise InputError(f"{shown} is missing: copy companies/demo/company.toml.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{shown}: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        line = _line_of(text, first["loc"])
+        place = f", line {line}" if line else ""
+        name = ".".join(str(step) for step in first["loc"] if step != "[key]")
+        raise InputError(f"{shown}{place}: {name}: {_problem(first)}") from None
+
+
+def _read_csv(path: Path, form: type[RowT], connections: set[str]) -> tuple[RowT, ...]:
+    if not path.exists():
+        return ()
+    shown = f"companies/{path.parent.name}/{path.name}"
+    rows: list[RowT] = []
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, strict=True)
+        expected = list(form.model_fields)
+        if sorted(reader.fieldnames or []) != sorted(expected):
+            raise InputError(
+                f"{shown}, line 1: the columns must be {','.join(expected)}, found "
+                f"{','.join(reader.fieldnames or [])}"
+            )
+        for cells in reader:
+            try:
+                row = form.model_validate(cells)
+            except ValidationError as error:
+                first = error.errors()[0]
+                column = str(first["loc"][0]) if first["loc"] else "row"
+                raise InputError(
+                    f"{shown}, line {reader.line_num}, column {column}: {_problem(first)}"
+                ) from None
+            connection = getattr(row, "connection", None)
+            if connection not in connections:
+                raise InputError(
+                    f"{shown}, line {reader.line_num}: company.toml has no connection "
+                    f"{connection!r}"
+                )
+            rows.append(row)
+    return tuple(rows)
+
+
+def _problem(error: Any) -> str:
+    if error["type"] == "extra_forbidden":
+        return "is not a known key"
+    if error["type"] == "missing":
+        return "is required"
+    return f"{error['msg'].removeprefix('Value error, ')} (found {error['input']!r})"
+
+
+def _line_of(text: str, location: Sequence[int | str]) -> int | None:
+    """The line of a key in a TOML text; tomllib keeps no positions."""
+    steps = [str(step) for step in location if step != "[key]"]
+    lines = text.splitlines()
+    for depth in range(len(steps), 0, -1):
+        table, key = ".".join(steps[: depth - 1]), steps[depth - 1]
+        current = ""
+        for number, line in enumerate(lines, start=1):
+            header = re.match(r"\s*\[([^\]]+)\]", line)
+            if header:
+                current = header.group(1).strip()
+                if current == ".".join(steps[:depth]):
+                    return number
+            elif current == table and re.match(rf"\s*\"?{re.escape(key)}\"?\s*=", line):
+                return number
+    return None

@@ -1,0 +1,516 @@
+"""From the plan's arrays to the store's columns, one period at a time."""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sources.demo import store as portal_store
+from sources.demo.generator import names
+from sources.demo.generator.ids import IdSpace, crossing
+from sources.demo.generator.pipelines import (
+    DEAL_TYPE_OF_CATEGORY,
+    PIPELINES,
+    SOURCE_IDS,
+    STAGES,
+    category_rows,
+    status_rows,
+)
+from sources.demo.generator.plan import (
+    ACTIVITY_OF_DEAL,
+    ANONYMOUS,
+    ANSWERED,
+    CLIENT_ONLY,
+    E_MAIL,
+    FAILED_CODES,
+    INCOMING,
+    MEETING,
+    MISSED,
+    REDIRECTED,
+    Plan,
+)
+from sources.demo.generator.rhythm import DAY, Seconds, to_microseconds
+from sources.demo.generator.streams import stream
+
+TEXT_KINDS = ("text", "decimal", "json")
+ARROW_INTEGER, ARROW_TEXT = pa.int64(), pa.string()
+_PANDAS_TYPES: Mapping[pa.DataType, Any] = {
+    ARROW_INTEGER: pd.Int64Dtype(),
+    ARROW_TEXT: pd.StringDtype("pyarrow"),
+}
+
+RECORD_ADDRESS = "https://records.example.com/"
+CURRENCY = "RUB"
+CALL_COST_CURRENCY = "RUR"
+FAILED_REASONS: Mapping[str, str] = {
+    "200": "Success call",
+    "304": "Skipped call",
+    "603": "Decline",
+    "603-S": "Call canceled",
+    "486": "Busy",
+    "480": "Temporarily unavailable",
+    "404": "Invalid number",
+    "484": "Address incomplete",
+}
+CALL_APPLICATION = (12, "Интеграция телефонии")
+DEAL_OWNER, CONTACT_OWNER = 2, 3
+GRADES = ("A", "B", "C", None)
+_TASK_KINDS: tuple[tuple[int, str, str | None, str], ...] = (
+    (6, "CRM_TODO", "TODO", "Связаться с клиентом"),
+    (4, "CRM_EMAIL", "EMAIL", "Коммерческое предложение"),
+    (1, "CRM_MEETING", "MEETING", "Встреча с клиентом"),
+)
+_UTM = (
+    (None, None, None),
+    ("yandex", "cpc", "heat_pumps_search"),
+    ("yandex", "cpc", "ventilation_brand"),
+    ("google", "organic", None),
+    ("vk", "social", "retargeting"),
+    ("newsletter", "email", "spring_sale"),
+)
+_ONLINE = tuple(SOURCE_IDS.index(source) for source in ("WEB", "ADVERTISING"))
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """One period of the company, or everything of one planted trouble.
+
+    Attributes:
+        label: the period (`2026-06`) or the trouble's name.
+        frames: for every entity of the store a DataFrame with exactly its columns: `Int64` for
+            integers, instants (microseconds UTC) and flags, `string` for the rest.
+        planted: what the trouble consists of, plain JSON values; empty for a period.
+    """
+
+    label: str
+    frames: Mapping[str, pd.DataFrame]
+    planted: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+def frame(entity_name: str, columns: Mapping[str, Any], count: int) -> pd.DataFrame:
+    """A DataFrame of an entity from arrays and constants; absent columns are null.
+
+    Raises:
+        KeyError: a column that the entity does not have.
+    """
+    entity = portal_store.ENTITIES[entity_name]
+    unknown = columns.keys() - entity.columns.keys()
+    if unknown:
+        raise KeyError(f"{entity_name} has no column {sorted(unknown)}")
+    arrays = []
+    for name, kind in entity.columns.items():
+        arrow_type = ARROW_TEXT if kind in TEXT_KINDS else ARROW_INTEGER
+        value = columns.get(name)
+        if value is None:
+            arrays.append(pa.nulls(count, arrow_type))
+        elif isinstance(value, str | int):
+            arrays.append(pa.repeat(pa.scalar(value, arrow_type), count))
+        else:
+            array = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array(value)
+            arrays.append(array if array.type == arrow_type else array.cast(arrow_type))
+    table = pa.Table.from_arrays(arrays, names=list(entity.columns))
+    result: pd.DataFrame = table.to_pandas(types_mapper=_PANDAS_TYPES.get)
+    return result
+
+
+def frame_of_rows(entity_name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """A DataFrame of an entity from a few maps of column to stored value."""
+    entity = portal_store.ENTITIES[entity_name]
+    columns = {
+        name: pa.array(
+            [row.get(name) for row in rows],
+            ARROW_TEXT if kind in TEXT_KINDS else ARROW_INTEGER,
+        )
+        for name, kind in entity.columns.items()
+    }
+    return frame(entity_name, columns, len(rows))
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """The id spaces of the entities whose ids grow with time."""
+
+    contact: IdSpace
+    deal: IdSpace
+    stage_history: IdSpace
+    activity: IdSpace
+    call: IdSpace
+
+
+def id_spaces(plan: Plan, digits_grow_at: int) -> Spaces:
+    """The plan's id spaces; deal ids get one more digit at the given moment (local seconds)."""
+    return Spaces(
+        contact=IdSpace(plan.contacts.created),
+        deal=IdSpace(plan.deals.created, crossing(plan.deals.created, digits_grow_at)),
+        stage_history=IdSpace(plan.visits.entered[plan.history_order]),
+        activity=IdSpace(plan.activity_times),
+        call=IdSpace(plan.calls.start + plan.calls.seconds),
+    )
+
+
+class Writer:
+    """Builds the frames of each chunk of a plan."""
+
+    def __init__(self, plan: Plan, spaces: Spaces) -> None:
+        self._plan = plan
+        self._spaces = spaces
+        self._stage_ids = tuple(stage.stage_id for stage in STAGES)
+        self._semantics = tuple(stage.semantics for stage in STAGES)
+        self._category_of_stage = np.array(
+            [pipeline.category_id for pipeline in PIPELINES for _ in pipeline.stages]
+        )
+        self._first_stages = np.array(
+            [self._stage_ids.index(pipeline.stages[0].stage_id) for pipeline in PIPELINES]
+        )
+
+    def chunk(self, number: int) -> Chunk:
+        """The records that came to be in one period; dictionaries and staff with the first."""
+        low, high = self._plan.edges[number], self._plan.edges[number + 1]
+        first, last = number == 0, number == len(self._plan.edges) - 2
+        month = np.datetime64(int(low) // DAY, "D").astype("datetime64[M]")
+
+        def rows(times: Seconds) -> slice:
+            start = 0 if first else int(np.searchsorted(times, low))
+            stop = len(times) if last else int(np.searchsorted(times, high))
+            return slice(start, stop)
+
+        plan = self._plan
+        staff = plan.staff
+        return Chunk(
+            label=str(month),
+            frames={
+                "category": frame_of_rows("category", category_rows() if first else []),
+                "status": frame_of_rows("status", status_rows() if first else []),
+                "user": frame_of_rows("user", staff.users if first else []),
+                "department": frame_of_rows("department", staff.departments if first else []),
+                "contact": self._contacts(number, rows(plan.contacts.created)),
+                "deal": self._deals(number, rows(plan.deals.created)),
+                "stage_history": self._history(rows(plan.visits.entered[plan.history_order])),
+                "activity": self._activities(number, rows(plan.activity_times)),
+                "call": self._calls(number, rows(plan.calls.start + plan.calls.seconds)),
+            },
+        )
+
+    def _contacts(self, number: int, rows: slice) -> pd.DataFrame:
+        contacts = self._plan.contacts
+        count = rows.stop - rows.start
+        rng = stream(self._plan.seed, "contact texts", number)
+        ids = self._spaces.contact.own(np.arange(rows.start, rows.stop))
+        drawn = names.draw_names(rng, count)
+        first = names.multi_field(
+            4 * ids + 1,
+            names.print_phones(
+                contacts.number[rows], rng.integers(0, names.PHONE_FORMATS, size=count)
+            ),
+            "PHONE",
+        )
+        # The placeholder keeps ten digits where there is no second number; it is not printed.
+        second_number = contacts.second[rows]
+        second = names.multi_field(
+            4 * ids + 2,
+            names.print_phones(
+                np.where(second_number > 0, second_number, names.CONTACT_NUMBERS),
+                rng.integers(0, names.PHONE_FORMATS, size=count),
+            ),
+            "PHONE",
+            "MOBILE",
+        )
+        phones = pc.if_else(
+            pa.array(second_number > 0),
+            names.join("[", first, ", ", second, "]"),
+            names.join("[", first, "]"),
+        )
+        e_mail = names.multi_field(
+            4 * ids + 3, names.join("client", names.as_text(ids), "@example.com"), "EMAIL"
+        )
+        modified = contacts.created[rows] + (
+            rng.exponential(20 * DAY, size=count) * (rng.random(count) < 0.5)
+        ).astype(np.int64)
+        owner = contacts.owner[rows]
+        return frame(
+            "contact",
+            {
+                "ID": ids,
+                "NAME": names.pick(names.GIVEN_NAMES, drawn.given),
+                "LAST_NAME": names.pick(names.SURNAMES, drawn.surname),
+                "SECOND_NAME": _where(
+                    rng.random(count) < 0.4, names.pick(names.PATRONYMICS, drawn.patronymic)
+                ),
+                "COMPANY_ID": _nullable(contacts.company[rows]),
+                "SOURCE_ID": names.pick(SOURCE_IDS, contacts.source[rows]),
+                "ASSIGNED_BY_ID": owner,
+                "CREATED_BY_ID": owner,
+                "MODIFY_BY_ID": owner,
+                "DATE_CREATE": to_microseconds(contacts.created[rows]),
+                "DATE_MODIFY": to_microseconds(np.minimum(modified, self._plan.clock - 60)),
+                "PHONE": phones,
+                "EMAIL": pc.if_else(
+                    pa.array(rng.random(count) < 0.6), names.join("[", e_mail, "]"), "[]"
+                ),
+                "CUSTOM": "{}",
+            },
+            count,
+        )
+
+    def _deals(self, number: int, rows: slice) -> pd.DataFrame:
+        deals = self._plan.deals
+        contacts = self._plan.contacts
+        count = rows.stop - rows.start
+        rng = stream(self._plan.seed, "deal texts", number)
+        ids = self._spaces.deal.own(np.arange(rows.start, rows.stop))
+        created, moved = deals.created[rows], deals.moved[rows]
+        stage, contact = deals.stage[rows], deals.contact[rows]
+        owner, mover = deals.owner[rows], deals.mover[rows]
+        is_closed = np.array([semantics != "P" for semantics in self._semantics])[stage]
+        edited = rng.random(count) < 0.3
+        midnight = created - created % DAY
+        # Planned, not real: seven days ahead by default, further where somebody edited it.
+        planned = midnight + np.where(edited, rng.integers(5, 60, size=count), 7) * DAY
+        later = rng.exponential(2 * DAY, size=count) * (rng.random(count) < 0.4)
+        modified = np.minimum(moved + later.astype(np.int64), self._plan.clock - 30)
+        online = np.isin(deals.source[rows], _ONLINE)
+        utm = np.where(online, rng.integers(0, len(_UTM), size=count), 0)
+        product = deals.product[rows]
+        custom = [
+            custom_fields(item.name, grade) for item in names.PRODUCTS for grade in GRADES
+        ]
+        return frame(
+            "deal",
+            {
+                "ID": ids,
+                "TITLE": names.join(
+                    names.pick([item.name for item in names.PRODUCTS], product),
+                    " № ",
+                    names.as_text(ids),
+                ),
+                "TYPE_ID": names.pick(DEAL_TYPE_OF_CATEGORY, deals.category[rows]),
+                "CATEGORY_ID": deals.category[rows],
+                "STAGE_ID": names.pick(self._stage_ids, stage),
+                "STAGE_SEMANTIC_ID": names.pick(self._semantics, stage),
+                "IS_NEW": (stage == self._first_stages[deals.category[rows]]).astype(np.int64),
+                "IS_RECURRING": 0,
+                "IS_RETURN_CUSTOMER": deals.is_repeat[rows].astype(np.int64),
+                "CURRENCY_ID": CURRENCY,
+                "OPPORTUNITY": names.join(names.as_text(deals.amount[rows]), ".00"),
+                "IS_MANUAL_OPPORTUNITY": 1,
+                "COMPANY_ID": _nullable(contacts.company[contact]),
+                "CONTACT_ID": self._spaces.contact.own(contact),
+                "BEGINDATE": to_microseconds(midnight),
+                "CLOSEDATE": to_microseconds(planned),
+                "OPENED": 1,
+                "CLOSED": is_closed.astype(np.int64),
+                "ASSIGNED_BY_ID": owner,
+                "CREATED_BY_ID": deals.creator[rows],
+                "MODIFY_BY_ID": np.where(modified > moved, owner, mover),
+                "MOVED_BY_ID": mover,
+                "DATE_CREATE": to_microseconds(created),
+                "DATE_MODIFY": to_microseconds(modified),
+                "MOVED_TIME": to_microseconds(moved),
+                "SOURCE_ID": names.pick(SOURCE_IDS, deals.source[rows]),
+                "UTM_SOURCE": names.pick([utm[0] for utm in _UTM], utm),
+                "UTM_MEDIUM": names.pick([utm[1] for utm in _UTM], utm),
+                "UTM_CAMPAIGN": names.pick([utm[2] for utm in _UTM], utm),
+                "LAST_ACTIVITY_TIME": to_microseconds(deals.last_activity[rows]),
+                "LAST_ACTIVITY_BY": owner,
+                "CUSTOM": names.pick(
+                    custom, product.astype(np.int64) * len(GRADES) + deals.grade[rows]
+                ),
+            },
+            count,
+        )
+
+    def _history(self, rows: slice) -> pd.DataFrame:
+        visits = self._plan.visits
+        chosen = self._plan.history_order[rows]
+        stage = visits.stage[chosen]
+        return frame(
+            "stage_history",
+            {
+                "ID": self._spaces.stage_history.own(np.arange(rows.start, rows.stop)),
+                "TYPE_ID": visits.kind[chosen],
+                "OWNER_ID": self._spaces.deal.own(visits.deal[chosen]),
+                "CREATED_TIME": to_microseconds(visits.entered[chosen]),
+                "CATEGORY_ID": self._category_of_stage[stage],
+                "STAGE_SEMANTIC_ID": names.pick(self._semantics, stage),
+                "STAGE_ID": names.pick(self._stage_ids, stage),
+            },
+            rows.stop - rows.start,
+        )
+
+    def _calls(self, number: int, rows: slice) -> pd.DataFrame:
+        plan, calls = self._plan, self._plan.calls
+        count = rows.stop - rows.start
+        rng = stream(plan.seed, "call texts", number)
+        ids = self._spaces.call.own(np.arange(rows.start, rows.stop))
+        start, code = calls.start[rows], calls.code[rows]
+        contact, binding = calls.contact[rows], calls.binding[rows]
+        named = binding >= CLIENT_ONLY
+        by_company = named & calls.names_company[rows]
+        client = np.where(
+            by_company,
+            plan.contacts.company[contact],
+            self._spaces.contact.own(contact),
+        )
+        activity = plan.call_activity[rows]
+        seconds = calls.seconds[rows].astype(np.int64)
+        cost = np.where(code == ANSWERED, -(-seconds // 60) * 2, 0)
+        return frame(
+            "call",
+            {
+                "ID": ids,
+                "PORTAL_USER_ID": calls.talker[rows],
+                "PORTAL_NUMBER": names.pick(
+                    [*names.LINES, names.LINES[0]], calls.category[rows]
+                ),
+                "PHONE_NUMBER": _where(
+                    calls.number[rows] != ANONYMOUS,
+                    names.print_caller_ids(
+                        np.where(
+                            calls.number[rows] == ANONYMOUS,
+                            names.STRANGER_NUMBERS,
+                            calls.number[rows],
+                        ),
+                        rng.integers(0, names.CALLER_FORMATS, size=count),
+                    ),
+                    "",
+                ),
+                "CALL_ID": self._call_ids(np.arange(rows.start, rows.stop)),
+                "EXTERNAL_CALL_ID": names.join(
+                    names.as_text(start), ".", names.as_text(ids)
+                ),
+                "CALL_CATEGORY": "external",
+                "CALL_DURATION": seconds,
+                "CALL_START_DATE": to_microseconds(start),
+                "CALL_RECORD_URL": _where(
+                    seconds >= 5, names.join(RECORD_ADDRESS, names.as_text(ids), ".mp3")
+                ),
+                "COST": names.join(names.as_text(cost), ".0000"),
+                "COST_CURRENCY": CALL_COST_CURRENCY,
+                "CALL_FAILED_CODE": names.pick(FAILED_CODES, code),
+                "CALL_FAILED_REASON": names.pick(
+                    [FAILED_REASONS[code] for code in FAILED_CODES], code
+                ),
+                "CRM_ENTITY_TYPE": _where(
+                    named, pc.if_else(pa.array(by_company), "COMPANY", "CONTACT")
+                ),
+                "CRM_ENTITY_ID": pa.array(client, mask=~named),
+                "CRM_ACTIVITY_ID": pa.array(
+                    self._spaces.activity.own(activity), mask=activity < 0
+                ),
+                "REST_APP_ID": CALL_APPLICATION[0],
+                "REST_APP_NAME": CALL_APPLICATION[1],
+                "CALL_TYPE": calls.kind[rows],
+            },
+            count,
+        )
+
+    def _activities(self, number: int, rows: slice) -> pd.DataFrame:
+        plan, calls, tasks = self._plan, self._plan.calls, self._plan.tasks
+        count = rows.stop - rows.start
+        source = plan.activity_order[rows]
+        is_call = source < len(plan.activity_calls)
+        call = plan.activity_calls[np.where(is_call, source, 0)]
+        task = np.where(is_call, 0, source - len(plan.activity_calls))
+        # A missed call waits to be dealt with; half of them are ticked off sooner or later.
+        ticked = stream(plan.seed, "activity texts", number).random(count) < 0.5
+        kind = tasks.kind[task]
+        incoming = np.isin(calls.kind[call], (INCOMING, REDIRECTED))
+        missed = calls.code[call] == MISSED
+        done = np.where(is_call, ~missed | ticked, tasks.is_done[task])
+        created = np.where(is_call, calls.start[call], tasks.created[task])
+        ended = np.where(
+            is_call, calls.start[call] + calls.seconds[call], tasks.deadline[task]
+        )
+        of_deal = np.where(is_call, calls.binding[call] == ACTIVITY_OF_DEAL, True)
+        deal = np.where(is_call, calls.deal[call], tasks.deal[task])
+        client = calls.contact[call]
+        responsible = np.where(is_call, calls.talker[call], plan.deals.owner[deal])
+        task_texts = [*_TASK_KINDS, (2, "VOXIMPLANT_CALL", "CALL", "")]
+        which = np.where(is_call, len(_TASK_KINDS), kind)
+        subject = pc.if_else(
+            pa.array(is_call),
+            pc.if_else(pa.array(incoming), "Входящий звонок", "Исходящий звонок"),
+            names.pick([text[3] for text in task_texts], which),
+        )
+        call_key = names.join("VI_", self._call_ids(call))
+        begins = np.where(is_call | (kind == E_MAIL), created, tasks.deadline[task])
+        return frame(
+            "activity",
+            {
+                "ID": self._spaces.activity.own(np.arange(rows.start, rows.stop)),
+                "OWNER_ID": np.where(
+                    of_deal, self._spaces.deal.own(deal), self._spaces.contact.own(client)
+                ),
+                "OWNER_TYPE_ID": np.where(of_deal, DEAL_OWNER, CONTACT_OWNER),
+                "TYPE_ID": np.array([text[0] for text in task_texts])[which],
+                "PROVIDER_ID": names.pick([text[1] for text in task_texts], which),
+                "PROVIDER_TYPE_ID": names.pick([text[2] for text in task_texts], which),
+                "SUBJECT": subject,
+                "CREATED": to_microseconds(created),
+                "LAST_UPDATED": to_microseconds(
+                    np.where(is_call, ended, tasks.updated[task])
+                ),
+                "START_TIME": to_microseconds(begins),
+                "END_TIME": to_microseconds(ended),
+                "DEADLINE": to_microseconds(np.where(is_call, created, ended)),
+                "COMPLETED": done.astype(np.int64),
+                "STATUS": np.where(done, 2, 1),
+                "RESPONSIBLE_ID": responsible,
+                "PRIORITY": 2,
+                "DIRECTION": pa.array(
+                    np.where(is_call & incoming, 1, 2), mask=~is_call & (kind == MEETING)
+                ),
+                "AUTHOR_ID": responsible,
+                "EDITOR_ID": responsible,
+                "ORIGIN_ID": _where(is_call, call_key),
+            },
+            count,
+        )
+
+    def _call_ids(self, calls: npt.NDArray[Any]) -> pa.Array:
+        """`externalCall.<32 hexadecimal digits>.<start>`.
+
+        A function of the call, not a draw: the call and its activity may be in different chunks.
+        """
+        halves = [_mixed(calls, 2 * self._plan.seed + half) for half in (0, 1)]
+        digits = binascii.hexlify(np.stack(halves, axis=1).astype(">u8").tobytes())
+        text = pa.array(np.frombuffer(digits, dtype="S32")).cast(ARROW_TEXT)
+        return names.join(
+            "externalCall.", text, ".", names.as_text(self._plan.calls.start[calls])
+        )
+
+
+def _mixed(numbers: npt.NDArray[Any], salt: int) -> npt.NDArray[np.uint64]:
+    """Numbers spread over 64 bits, one to one (the finalizer of SplitMix64)."""
+    golden = np.uint64(0x9E3779B97F4A7C15)
+    with np.errstate(over="ignore"):
+        mixed = (numbers.astype(np.uint64) + np.uint64(1)) * golden + np.uint64(salt) * np.uint64(
+            0xD1342543DE82EF95
+        )
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return np.asarray(mixed ^ (mixed >> np.uint64(31)))
+
+
+def custom_fields(product: str, grade: str | None) -> str:
+    """The deal's custom fields as JSON."""
+    values = {"UF_CRM_PRODUCT": product} | ({"UF_CRM_GRADE": grade} if grade else {})
+    return json.dumps(values, ensure_ascii=False)
+
+
+def _nullable(ids: npt.NDArray[Any]) -> pa.Array:
+    """Ids in which 0 means none."""
+    return pa.array(ids, mask=np.asarray(ids) == 0)
+
+
+def _where(chosen: npt.NDArray[np.bool_], texts: pa.Array, otherwise: str | None = None) -> Any:
+    return pc.if_else(pa.array(chosen), texts, pa.scalar(otherwise, ARROW_TEXT))

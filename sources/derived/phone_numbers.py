@@ -1,0 +1,79 @@
+"""Raw phone texts in E.164: `raw_derived.phone_numbers`, only texts that are new.
+
+Calls and contacts write one number in many ways; clients are told apart by E.164 (SPEC §1).
+Numbers that are possible by length count, so that numbers of unassigned ranges compare as well.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import pandas as pd
+import phonenumbers
+
+_CREATE = """
+create schema if not exists raw_derived;
+create table if not exists raw_derived.phone_numbers (
+    raw_text varchar, region varchar, library_version varchar, phone_e164 varchar
+)
+"""
+_RAW_TEXTS = """
+select distinct phone as raw_text from (
+    select phone_number as phone from raw_bitrix24.calls
+    union all
+    select unnest(json_extract_string(phone, '$[*].VALUE')) as phone from raw_bitrix24.contacts
+)
+where phone is not null and phone <> ''
+"""
+
+
+def normalise(text: str, region: str) -> str | None:
+    """A number in E.164, None where the text can't be a phone number (anonymous callers)."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def add_phone_numbers(connection: duckdb.DuckDBPyConnection, region: str) -> int:
+    """Normalise the phone texts that `raw_derived.phone_numbers` does not hold yet.
+
+    Args:
+        connection: the warehouse, writable; raw_bitrix24.calls and .contacts must exist.
+        region: where numbers without a country code belong, e.g. "RU".
+
+    Returns:
+        How many texts were new. A new version of the library is a reason to parse again.
+    """
+    connection.execute(_CREATE)
+    version = phonenumbers.__version__
+    texts = connection.execute(
+        f"{_RAW_TEXTS} except select raw_text from raw_derived.phone_numbers "
+        "where region = ? and library_version = ?",
+        [region, version],
+    ).fetchall()
+    fresh = pd.DataFrame(
+        {
+            "raw_text": pd.Series([text for (text,) in texts], dtype="string"),
+            "region": pd.Series([region] * len(texts), dtype="string"),
+            "library_version": pd.Series([version] * len(texts), dtype="string"),
+            "phone_e164": pd.Series(
+                [normalise(text, region) for (text,) in texts], dtype="string"
+            ),
+        }
+    )
+    if fresh.empty:
+        return 0
+    connection.register("fresh_phone_numbers", fresh)
+    connection.execute("begin")
+    connection.execute(
+        "delete from raw_derived.phone_numbers where region = ? "
+        "and raw_text in (select raw_text from fresh_phone_numbers)",
+        [region],
+    )
+    connection.execute("insert into raw_derived.phone_numbers select * from fresh_phone_numbers")
+    connection.execute("commit")
+    connection.unregister("fresh_phone_numbers")
+    return len(fresh)

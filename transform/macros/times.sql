@@ -1,0 +1,39 @@
+{#- An instant with zone as a timestamp without zone in UTC, whatever the session's TimeZone is. -#}
+{% macro utc(column) -%}
+    {{ return(adapter.dispatch('utc')(column)) }}
+{%- endmacro %}
+
+{% macro default__utc(column) -%}
+    make_timestamp(epoch_us({{ column }}))
+{%- endmacro %}
+
+{#- The instant (UTC) at which a local date begins in a zone. -#}
+{% macro local_midnight(date_column, zone_column) -%}
+    {{ return(adapter.dispatch('local_midnight')(date_column, zone_column)) }}
+{%- endmacro %}
+
+{% macro default__local_midnight(date_column, zone_column) -%}
+    make_timestamp(epoch_us(timezone({{ zone_column }}, {{ date_column }}::timestamp)))
+{%- endmacro %}
+
+{#- The local date of an instant in a zone: for a handful of rows; facts join dates instead. -#}
+{% macro local_date(instant, zone_column) -%}
+    {{ return(adapter.dispatch('local_date')(instant, zone_column)) }}
+{%- endmacro %}
+
+{% macro default__local_date(instant, zone_column) -%}
+    timezone({{ zone_column }}, timezone('UTC', {{ instant }}))::date
+{%- endmacro %}
+
+{% macro seconds_between(earlier, later) -%}
+    {{ return(adapter.dispatch('seconds_between')(earlier, later)) }}
+{%- endmacro %}
+
+{% macro default__seconds_between(earlier, later) -%}
+    (epoch_us({{ later }}) - epoch_us({{ earlier }})) / 1000000.0
+{%- endmacro %}
+
+{#- The end of an interval that has not ended: never null, so that joins stay hash joins. -#}
+{% macro end_of_time() -%}
+    timestamp '9999-12-31 00:00:00'
+{%- endmacro %}
