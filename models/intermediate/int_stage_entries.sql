@@ -9,6 +9,7 @@ select
     deal_key,
     id_order,
     entered_at,
+    was_before_creation,
     {{ hash_key(['source_key', 'pipeline_id']) }} as pipeline_key,
     {{ hash_key(['source_key', 'pipeline_id', 'stage_id']) }} as stage_key,
     pipeline_id,

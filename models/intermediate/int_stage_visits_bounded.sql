@@ -21,7 +21,7 @@ clamped as (
         entries.id_order,
         entries.entered_at as recorded_at,
         greatest(entries.entered_at, deals.created_at) as entered_at,
-        entries.entered_at < deals.created_at as was_before_creation,
+        entries.was_before_creation,
         deals.created_at,
         entries.pipeline_key,
         entries.stage_key,

@@ -22,6 +22,7 @@ recorded as (
         history.history_id::varchar as entry_id,
         history.history_id as id_order,
         history.entered_at,
+        history.entered_at < deals.created_at as was_before_creation,
         -- A row without a pipeline stands in the deal's own.
         coalesce(history.pipeline_id, deals.pipeline_id) as pipeline_id,
         history.stage_id,
@@ -59,6 +60,7 @@ inferred_opening as (
         'opening' as entry_id,
         0::bigint as id_order,
         created_at as entered_at,
+        false as was_before_creation,
         pipeline_id,
         case when stage_semantics = 'open' then stage_id else '(unknown)' end as stage_id,
         case when stage_semantics = 'open' then stage_semantics_code else 'P' end as stage_semantics_code,
@@ -73,7 +75,8 @@ inferred_closing as (
         deal_id,
         'closing' as entry_id,
         1::bigint as id_order,
-        coalesce(moved_at, created_at) as entered_at,
+        greatest(moved_at, created_at) as entered_at,
+        coalesce(moved_at < created_at, false) as was_before_creation,
         pipeline_id,
         stage_id,
         stage_semantics_code,
@@ -81,7 +84,7 @@ inferred_closing as (
     from without_history
     where
         stage_semantics <> 'open'
-        and coalesce(moved_at, created_at) <= as_of_at
+        and greatest(moved_at, created_at) <= as_of_at
 )
 
 select * from recorded

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from sources.demo.generator.frames import Chunk, Writer, id_spaces
-from sources.demo.generator.people import Staff
 from sources.demo.generator.plan import make_plan
 from sources.demo.generator.rhythm import CLOCK, UTC_OFFSET_MINUTES
 from sources.demo.generator.sizes import CompanySize, SizeName, size_of
 from sources.demo.generator.troubles import TROUBLES, Site, digits_grow_at, plant
-from sources.demo.store import ENTITIES, PortalStore, to_microseconds
+from sources.demo.store import PortalStore, to_microseconds
 
 TITLE = "Северный контур"
 
@@ -49,7 +47,9 @@ def generate(
     writer = Writer(plan, spaces)
     for number in range(len(plan.edges) - 1):
         yield writer.chunk(number)
-    site = Site(plan.size, plan.seed, plan.clock, int(plan.edges[0]), plan.rhythm, plan.staff, spaces)
+    site = Site(
+        plan.size, plan.seed, plan.clock, int(plan.edges[0]), plan.rhythm, plan.staff, spaces
+    )
     del plan, writer
     for name in TROUBLES:
         if name not in without:
@@ -88,7 +88,7 @@ def write_store(
         store.set_meta("title", TITLE)
         store.set_meta("planted", planted)
         store.set_meta("seed", seed)
-        store.set_meta("size", size if isinstance(size, str) else _numbers(size))
+        store.set_meta("size", size if isinstance(size, str) else asdict(size))
     return planted
 
 
@@ -105,12 +105,8 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     values = column.combine_chunks()
     if pa.types.is_integer(values.type) and values.null_count:
         known = values.is_valid().to_numpy(zero_copy_only=False)
-        return np.where(known, values.fill_null(0).to_numpy().astype(object), None).tolist()
-    result: list[Any] = values.to_numpy(zero_copy_only=False).tolist()
-    return result
-
-
-def _numbers(size: CompanySize) -> Mapping[str, int]:
-    from dataclasses import asdict
-
-    return asdict(size)
+        numbers = values.fill_null(0).to_numpy().astype(object)
+        numbers[~known] = None
+        return list(numbers)
+    plain: list[Any] = values.to_numpy(zero_copy_only=False).tolist()
+    return plain

@@ -280,9 +280,7 @@ class Writer:
         online = np.isin(deals.source[rows], _ONLINE)
         utm = np.where(online, rng.integers(0, len(_UTM), size=count), 0)
         product = deals.product[rows]
-        custom = [
-            custom_fields(item.name, grade) for item in names.PRODUCTS for grade in GRADES
-        ]
+        custom = [custom_fields(item.name, grade) for item in names.PRODUCTS for grade in GRADES]
         return frame(
             "deal",
             {
@@ -368,9 +366,7 @@ class Writer:
             {
                 "ID": ids,
                 "PORTAL_USER_ID": calls.talker[rows],
-                "PORTAL_NUMBER": names.pick(
-                    [*names.LINES, names.LINES[0]], calls.category[rows]
-                ),
+                "PORTAL_NUMBER": names.pick([*names.LINES, names.LINES[0]], calls.category[rows]),
                 "PHONE_NUMBER": _where(
                     calls.number[rows] != ANONYMOUS,
                     names.print_caller_ids(
@@ -385,7 +381,7 @@ class Writer:
                 ),
                 "CALL_ID": self._call_ids(np.arange(rows.start, rows.stop)),
                 "EXTERNAL_CALL_ID": names.join(
-                    names.as_text(start), ".", names.as_text(ids)
+                    names.as_text(_epoch(start)), ".", names.as_text(ids)
                 ),
                 "CALL_CATEGORY": "external",
                 "CALL_DURATION": seconds,
@@ -403,9 +399,7 @@ class Writer:
                     named, pc.if_else(pa.array(by_company), "COMPANY", "CONTACT")
                 ),
                 "CRM_ENTITY_ID": pa.array(client, mask=~named),
-                "CRM_ACTIVITY_ID": pa.array(
-                    self._spaces.activity.own(activity), mask=activity < 0
-                ),
+                "CRM_ACTIVITY_ID": pa.array(self._spaces.activity.own(activity), mask=activity < 0),
                 "REST_APP_ID": CALL_APPLICATION[0],
                 "REST_APP_NAME": CALL_APPLICATION[1],
                 "CALL_TYPE": calls.kind[rows],
@@ -427,9 +421,7 @@ class Writer:
         missed = calls.code[call] == MISSED
         done = np.where(is_call, ~missed | ticked, tasks.is_done[task])
         created = np.where(is_call, calls.start[call], tasks.created[task])
-        ended = np.where(
-            is_call, calls.start[call] + calls.seconds[call], tasks.deadline[task]
-        )
+        ended = np.where(is_call, calls.start[call] + calls.seconds[call], tasks.deadline[task])
         of_deal = np.where(is_call, calls.binding[call] == ACTIVITY_OF_DEAL, True)
         deal = np.where(is_call, calls.deal[call], tasks.deal[task])
         client = calls.contact[call]
@@ -456,9 +448,7 @@ class Writer:
                 "PROVIDER_TYPE_ID": names.pick([text[2] for text in task_texts], which),
                 "SUBJECT": subject,
                 "CREATED": to_microseconds(created),
-                "LAST_UPDATED": to_microseconds(
-                    np.where(is_call, ended, tasks.updated[task])
-                ),
+                "LAST_UPDATED": to_microseconds(np.where(is_call, ended, tasks.updated[task])),
                 "START_TIME": to_microseconds(begins),
                 "END_TIME": to_microseconds(ended),
                 "DEADLINE": to_microseconds(np.where(is_call, created, ended)),
@@ -485,7 +475,7 @@ class Writer:
         digits = binascii.hexlify(np.stack(halves, axis=1).astype(">u8").tobytes())
         text = pa.array(np.frombuffer(digits, dtype="S32")).cast(ARROW_TEXT)
         return names.join(
-            "externalCall.", text, ".", names.as_text(self._plan.calls.start[calls])
+            "externalCall.", text, ".", names.as_text(_epoch(self._plan.calls.start[calls]))
         )
 
 
@@ -505,6 +495,11 @@ def custom_fields(product: str, grade: str | None) -> str:
     """The deal's custom fields as JSON."""
     values = {"UF_CRM_PRODUCT": product} | ({"UF_CRM_GRADE": grade} if grade else {})
     return json.dumps(values, ensure_ascii=False)
+
+
+def _epoch(local: Seconds) -> Seconds:
+    """Seconds since 1970 in UTC."""
+    return to_microseconds(local) // 1_000_000
 
 
 def _nullable(ids: npt.NDArray[Any]) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,7 +93,7 @@ def draw_names(rng: np.random.Generator, count: int) -> FullNames:
     return FullNames(part(GIVEN_NAMES), part(PATRONYMICS), part(SURNAMES))
 
 
-def pick(texts: tuple[str | None, ...] | list[str | None] | tuple[str, ...], codes: Any) -> pa.Array:
+def pick(texts: Sequence[str | None], codes: Any) -> pa.Array:
     """Text by position."""
     return pa.array(texts, pa.string()).take(pa.array(np.asarray(codes, dtype=np.int64)))
 
@@ -131,9 +132,7 @@ PHONE_FORMATS = 6
 def print_caller_ids(numbers: Codes, formats: Codes) -> pa.Array:
     """National numbers as telephony reports them: digits, with or without plus or trunk prefix."""
     digits = as_text(numbers)
-    return pc.choose(
-        pa.array(formats), join("7", digits), join("+7", digits), join("8", digits)
-    )
+    return pc.choose(pa.array(formats), join("7", digits), join("+7", digits), join("8", digits))
 
 
 CALLER_FORMATS = 3

@@ -133,9 +133,7 @@ def hire(employees: int, seed: int, starts: int, clock: int) -> Staff:
         _department(COMPANY, "Северный контур", None, staff.director),
         _department(SALES_TEAM, "Отдел продаж", COMPANY, staff.heads[SALES]),
         _department(WHOLESALE_TEAM, "Оптовый отдел", COMPANY, staff.heads[WHOLESALE]),
-        _department(
-            SETTER_TEAM, "Отдел первичного контакта", SALES_TEAM, staff.heads[SETTER]
-        ),
+        _department(SETTER_TEAM, "Отдел первичного контакта", SALES_TEAM, staff.heads[SETTER]),
         _department(SERVICE_TEAM, "Сервисная служба", COMPANY, staff.heads[SERVICE]),
         *(
             _department(

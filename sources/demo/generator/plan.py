@@ -11,6 +11,7 @@ deals of one client) is.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -31,11 +32,8 @@ from sources.demo.generator.pipelines import (
 )
 from sources.demo.generator.rhythm import (
     CLOCK,
-    CLOSES,
     DAY,
     HOUR,
-    OPENS,
-    WEEKEND_SHARE,
     Rhythm,
     Seconds,
     day_number,
@@ -57,8 +55,8 @@ TODO, E_MAIL, MEETING = range(3)
 ANONYMOUS = 0
 
 # Shares of fates; what is still under way at the clock turns part of them into open deals.
-_WON_FATE, _LOST_FATE = 0.285, 0.52
-_WON_FACTOR = {category: factor for category, factor in enumerate((0.9, 0.8, 1.1, 1.5, 0.8))}
+_WON_FATE, _LOST_FATE = 0.29, 0.445
+_WON_FACTOR = dict(enumerate((0.9, 0.8, 1.1, 1.5, 0.8)))
 _STEP_BACK_SHARE = 0.05
 _OLD_PIPELINE_MONTHS = 7
 """The old pipeline gets no new deals in so many last calendar months."""
@@ -263,16 +261,12 @@ def _concatenate(parts: list[Columns]) -> Columns:
 
 def _taken(columns: Columns, order: Ints) -> Columns:
     kind = type(columns)
-    return kind(
-        **{column.name: getattr(columns, column.name)[order] for column in fields(kind)}
-    )
+    return kind(**{column.name: getattr(columns, column.name)[order] for column in fields(kind)})
 
 
 def _touch_deals(deals: Deals, calls: Calls, tasks: Tasks) -> None:
     bound = calls.binding == ACTIVITY_OF_DEAL
-    np.maximum.at(
-        deals.last_activity, calls.deal[bound], calls.start[bound] + calls.seconds[bound]
-    )
+    np.maximum.at(deals.last_activity, calls.deal[bound], calls.start[bound] + calls.seconds[bound])
     np.maximum.at(deals.last_activity, tasks.deal, tasks.updated)
 
 
@@ -437,7 +431,9 @@ class _Maker:
                 rng.choice(lost_codes, size=len(chosen), p=lost_weights / lost_weights.sum()),
             )
             closed = np.flatnonzero(is_won[chosen] | is_lost[chosen])
-            steps.add(chosen[closed], np.full(len(closed), 99), final[closed], np.zeros(len(closed)))
+            steps.add(
+                chosen[closed], np.full(len(closed), 99), final[closed], np.zeros(len(closed))
+            )
         return self._dated(rng, created, steps)
 
     def _dated(
@@ -447,7 +443,9 @@ class _Maker:
         is_first = np.r_[True, deal[1:] != deal[:-1]]
         start = np.flatnonzero(is_first)
         before = np.r_[0, np.cumsum(stay)[:-1]]
-        entered = created[deal] + (before - np.repeat(before[start], np.diff(np.r_[start, len(deal)])))
+        entered = created[deal] + (
+            before - np.repeat(before[start], np.diff(np.r_[start, len(deal)]))
+        )
         # Most moves are made in working hours; integrations and night owls make the others.
         moved = np.flatnonzero(~is_first & (rng.random(len(deal)) < 0.95))
         entered[moved] = self.rhythm.snap_forward(rng, entered[moved].clip(max=self.clock + DAY))
@@ -540,7 +538,7 @@ class _Maker:
         openers = openers[: max(0, total - strangers - follow_ups)]
         body = total - strangers - follow_ups - len(openers)
         chunk_sums = [
-            float(intensity[low:high].sum()) for low, high in zip(visit_edges, visit_edges[1:])
+            float(intensity[low:high].sum()) for low, high in itertools.pairwise(visit_edges)
         ]
         parts: list[Calls] = []
         opener_edges = np.searchsorted(deals.created[openers], self.edges)
@@ -560,7 +558,9 @@ class _Maker:
             )
             known = self._known_calls(rng, contacts, deals, visits, chosen, span)
             first = openers[opener_edges[chunk] : opener_edges[chunk + 1]]
-            opening = self._opening_calls(stream(self.seed, "openers", chunk), contacts, deals, first)
+            opening = self._opening_calls(
+                stream(self.seed, "openers", chunk), contacts, deals, first
+            )
             unknown = self._stranger_calls(
                 stream(self.seed, "strangers", chunk), chunk, stranger_count
             )
@@ -598,8 +598,7 @@ class _Maker:
         entered = visits.entered[chosen]
         # The power draws calls towards the entry: right after a move there is something to say.
         wanted = entered + (span[chosen] * rng.random(count) ** 1.7).astype(np.int64)
-        days = wanted // DAY
-        days = np.where(rng.random(count) < WEEKEND_SHARE, days, self.rhythm.next_working(days))
+        days = self.rhythm.off_to_working(rng, wanted // DAY)
         start = days * DAY + time_of_day(rng, count)
         early = np.flatnonzero(start < entered)
         soon = entered[early] + rng.exponential(1_800, size=len(early)).astype(np.int64) + 30
@@ -750,7 +749,7 @@ class _Maker:
         starts = np.r_[deals.first_visit, len(visits.deal)]
         is_final = np.array([stage.semantics != "P" for stage in STAGES])
         parts = []
-        for chunk, (low, high) in enumerate(zip(edges, edges[1:])):
+        for chunk, (low, high) in enumerate(itertools.pairwise(edges)):
             rng = stream(self.seed, "tasks", chunk)
             rows = np.arange(starts[low], starts[high])
             rows = rows[~is_final[visits.stage[rows]]]
@@ -828,7 +827,9 @@ def _results(rng: np.random.Generator, kind: Ints) -> Ints:
     """Positions in `FAILED_CODES`."""
     count = len(kind)
     outgoing = np.isin(kind, (OUTGOING, CALLBACK))
-    failures_out = rng.choice([5, 4, 2, 3, 6, 7], size=count, p=[0.42, 0.25, 0.14, 0.12, 0.04, 0.03])
+    failures_out = rng.choice(
+        [5, 4, 2, 3, 6, 7], size=count, p=[0.42, 0.25, 0.14, 0.12, 0.04, 0.03]
+    )
     failures_in = rng.choice([MISSED, 2], size=count, p=[0.94, 0.06])
     chance = np.array([0.0, 0.72, 0.82, 0.9, 0.75, 1.0])[kind]
     answered = rng.random(count) < chance

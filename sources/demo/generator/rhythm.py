@@ -27,8 +27,7 @@ WEEKEND_SHARE = 0.06
 
 _EPOCH_DAY = dt.date(1970, 1, 1)
 _HOLIDAYS = frozenset(
-    {(1, day) for day in range(1, 9)}
-    | {(2, 23), (3, 8), (5, 1), (5, 9), (6, 12), (11, 4)}
+    {(1, day) for day in range(1, 9)} | {(2, 23), (3, 8), (5, 1), (5, 9), (6, 12), (11, 4)}
 )
 # Share of events by hour from OPENS on: a peak before lunch, a lower one after it.
 _HOURS = np.array([2, 9, 13, 14, 11, 7, 9, 12, 11, 8, 3, 1], dtype=float)
@@ -64,9 +63,9 @@ class Rhythm:
             [day.weekday() < 5 and (day.month, day.day) not in _HOLIDAYS for day in days]
         )
         numbers = np.arange(len(days))
-        self._next = np.minimum.accumulate(
-            np.where(self._working, numbers, len(days) - 1)[::-1]
-        )[::-1]
+        self._next = np.minimum.accumulate(np.where(self._working, numbers, len(days) - 1)[::-1])[
+            ::-1
+        ]
         self._previous = np.maximum.accumulate(np.where(self._working, numbers, 0))
 
     def is_working(self, days: Seconds) -> npt.NDArray[np.bool_]:
@@ -87,10 +86,26 @@ class Rhythm:
         weights = np.where(self.is_working(days), 1.0, WEEKEND_SHARE)
         return rng.choice(days, size=count, p=weights / weights.sum())
 
+    def off_to_working(
+        self, rng: np.random.Generator, days: Seconds, stay: float = WEEKEND_SHARE
+    ) -> Seconds:
+        """Working days as they are; days off become one of the next working days.
+
+        Not always the very next one: that would double every Monday.
+
+        Args:
+            rng: the stream to draw from.
+            days: days as numbers since 1970.
+            stay: share of days off that remain.
+        """
+        moves = ~self.is_working(days) & (rng.random(len(days)) >= stay)
+        later = self.next_working(days + rng.integers(0, 6, size=len(days)) * moves)
+        return np.where(moves, later, days)
+
     def snap_forward(self, rng: np.random.Generator, times: Seconds) -> Seconds:
         """The times, moved to the next working hour where they fall outside; never earlier."""
         days, seconds = np.divmod(times, DAY)
-        target = self.next_working(days + (seconds >= CLOSES))
+        target = self.off_to_working(rng, days + (seconds >= CLOSES), stay=0.0)
         redrawn = (target != days) | (seconds < OPENS)
         return np.where(redrawn, target * DAY + time_of_day(rng, len(times)), times)
 
