@@ -186,7 +186,7 @@ q7_unlisted_stages as (
         'Q7' as rule_id,
         stages.source_key,
         'stage' as entity,
-        stages.stage_id as record_id,
+        pipelines.pipeline_id || '/' || stages.stage_id as record_id,
         null::bigint as employee_key,
         null as card_url,
         'Stage ' || stages.stage_name || ' of pipeline ' || pipelines.pipeline_name
@@ -198,7 +198,8 @@ q7_unlisted_stages as (
         on stages.stage_key = visits.stage_key
     where not stages.is_listed and stages.stage_id <> '(unknown)'
     group by
-        stages.source_key, stages.stage_key, stages.stage_id, stages.stage_name, pipelines.pipeline_name
+        stages.source_key, stages.stage_key, stages.stage_id, stages.stage_name,
+        pipelines.pipeline_id, pipelines.pipeline_name
 ),
 
 shared_extensions as (
@@ -289,7 +290,7 @@ quarantined as (
         payload_hash as record_id,
         null::bigint as employee_key,
         null as card_url,
-        'A row of ' || entity || ' could not be read and waits in quarantine (' || reason || ').'
+        'A row of ' || entity || ' could not be read and waits in quarantine (field ' || split_part(reason, ':', 1) || ').'
         as sentence
     from quarantine
 ),

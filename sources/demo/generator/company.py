@@ -45,12 +45,9 @@ def generate(
     plan = make_plan(size_of(size), seed)
     spaces = id_spaces(plan, digits_grow_at(plan))
     writer = Writer(plan, spaces)
-    for number in range(len(plan.edges) - 1):
+    for number in range(len(plan.setting.edges) - 1):
         yield writer.chunk(number)
-    site = Site(
-        plan.size, plan.seed, plan.clock, int(plan.edges[0]), plan.rhythm, plan.staff, spaces
-    )
-    del plan, writer
+    site = Site(plan.setting, spaces)
     for name in TROUBLES:
         if name not in without:
             yield plant(name, site)

@@ -25,7 +25,7 @@ from sources.demo.generator.pipelines import (
     category_rows,
     status_rows,
 )
-from sources.demo.generator.plan import (
+from sources.demo.generator.records import (
     ACTIVITY_OF_DEAL,
     ANONYMOUS,
     ANSWERED,
@@ -33,8 +33,10 @@ from sources.demo.generator.plan import (
     E_MAIL,
     FAILED_CODES,
     INCOMING,
+    IS_FINAL,
     MEETING,
     MISSED,
+    ONLINE_SOURCES,
     REDIRECTED,
     Plan,
 )
@@ -77,7 +79,6 @@ _UTM = (
     ("vk", "social", "retargeting"),
     ("newsletter", "email", "spring_sale"),
 )
-_ONLINE = tuple(SOURCE_IDS.index(source) for source in ("WEB", "ADVERTISING"))
 
 
 @dataclass(frozen=True)
@@ -174,8 +175,8 @@ class Writer:
 
     def chunk(self, number: int) -> Chunk:
         """The records that came to be in one period; dictionaries and staff with the first."""
-        low, high = self._plan.edges[number], self._plan.edges[number + 1]
-        first, last = number == 0, number == len(self._plan.edges) - 2
+        low, high = self._plan.setting.edges[number], self._plan.setting.edges[number + 1]
+        first, last = number == 0, number == len(self._plan.setting.edges) - 2
         month = np.datetime64(int(low) // DAY, "D").astype("datetime64[M]")
 
         def rows(times: Seconds) -> slice:
@@ -184,7 +185,7 @@ class Writer:
             return slice(start, stop)
 
         plan = self._plan
-        staff = plan.staff
+        staff = plan.setting.staff
         return Chunk(
             label=str(month),
             frames={
@@ -203,7 +204,7 @@ class Writer:
     def _contacts(self, number: int, rows: slice) -> pd.DataFrame:
         contacts = self._plan.contacts
         count = rows.stop - rows.start
-        rng = stream(self._plan.seed, "contact texts", number)
+        rng = stream(self._plan.setting.seed, "contact texts", number)
         ids = self._spaces.contact.own(np.arange(rows.start, rows.stop))
         drawn = names.draw_names(rng, count)
         first = names.multi_field(
@@ -251,7 +252,7 @@ class Writer:
                 "CREATED_BY_ID": owner,
                 "MODIFY_BY_ID": owner,
                 "DATE_CREATE": to_microseconds(contacts.created[rows]),
-                "DATE_MODIFY": to_microseconds(np.minimum(modified, self._plan.clock - 60)),
+                "DATE_MODIFY": to_microseconds(np.minimum(modified, self._plan.setting.clock - 60)),
                 "PHONE": phones,
                 "EMAIL": pc.if_else(
                     pa.array(rng.random(count) < 0.6), names.join("[", e_mail, "]"), "[]"
@@ -265,19 +266,19 @@ class Writer:
         deals = self._plan.deals
         contacts = self._plan.contacts
         count = rows.stop - rows.start
-        rng = stream(self._plan.seed, "deal texts", number)
+        rng = stream(self._plan.setting.seed, "deal texts", number)
         ids = self._spaces.deal.own(np.arange(rows.start, rows.stop))
         created, moved = deals.created[rows], deals.moved[rows]
         stage, contact = deals.stage[rows], deals.contact[rows]
         owner, mover = deals.owner[rows], deals.mover[rows]
-        is_closed = np.array([semantics != "P" for semantics in self._semantics])[stage]
+        is_closed = IS_FINAL[stage]
         edited = rng.random(count) < 0.3
         midnight = created - created % DAY
         # Planned, not real: seven days ahead by default, further where somebody edited it.
         planned = midnight + np.where(edited, rng.integers(5, 60, size=count), 7) * DAY
         later = rng.exponential(2 * DAY, size=count) * (rng.random(count) < 0.4)
-        modified = np.minimum(moved + later.astype(np.int64), self._plan.clock - 30)
-        online = np.isin(deals.source[rows], _ONLINE)
+        modified = np.minimum(moved + later.astype(np.int64), self._plan.setting.clock - 30)
+        online = np.isin(deals.source[rows], ONLINE_SOURCES)
         utm = np.where(online, rng.integers(0, len(_UTM), size=count), 0)
         product = deals.product[rows]
         custom = [custom_fields(item.name, grade) for item in names.PRODUCTS for grade in GRADES]
@@ -347,7 +348,7 @@ class Writer:
     def _calls(self, number: int, rows: slice) -> pd.DataFrame:
         plan, calls = self._plan, self._plan.calls
         count = rows.stop - rows.start
-        rng = stream(plan.seed, "call texts", number)
+        rng = stream(plan.setting.seed, "call texts", number)
         ids = self._spaces.call.own(np.arange(rows.start, rows.stop))
         start, code = calls.start[rows], calls.code[rows]
         contact, binding = calls.contact[rows], calls.binding[rows]
@@ -415,7 +416,7 @@ class Writer:
         call = plan.activity_calls[np.where(is_call, source, 0)]
         task = np.where(is_call, 0, source - len(plan.activity_calls))
         # A missed call waits to be dealt with; half of them are ticked off sooner or later.
-        ticked = stream(plan.seed, "activity texts", number).random(count) < 0.5
+        ticked = stream(plan.setting.seed, "activity texts", number).random(count) < 0.5
         kind = tasks.kind[task]
         incoming = np.isin(calls.kind[call], (INCOMING, REDIRECTED))
         missed = calls.code[call] == MISSED
@@ -471,7 +472,7 @@ class Writer:
 
         A function of the call, not a draw: the call and its activity may be in different chunks.
         """
-        halves = [_mixed(calls, 2 * self._plan.seed + half) for half in (0, 1)]
+        halves = [_mixed(calls, 2 * self._plan.setting.seed + half) for half in (0, 1)]
         digits = binascii.hexlify(np.stack(halves, axis=1).astype(">u8").tobytes())
         text = pa.array(np.frombuffer(digits, dtype="S32")).cast(ARROW_TEXT)
         return names.join(
@@ -507,5 +508,7 @@ def _nullable(ids: npt.NDArray[Any]) -> pa.Array:
     return pa.array(ids, mask=np.asarray(ids) == 0)
 
 
-def _where(chosen: npt.NDArray[np.bool_], texts: pa.Array, otherwise: str | None = None) -> Any:
+def _where(
+    chosen: npt.NDArray[np.bool_], texts: pa.Array, otherwise: str | None = None
+) -> pa.Array:
     return pc.if_else(pa.array(chosen), texts, pa.scalar(otherwise, ARROW_TEXT))

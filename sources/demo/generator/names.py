@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Codes = npt.NDArray[np.int64]
+Codes = npt.NDArray[Any]
 
 # Ranges that no Russian operator has been given: nobody's telephone rings.
 CONTACT_NUMBERS = 9_720_000_000
@@ -93,17 +93,17 @@ def draw_names(rng: np.random.Generator, count: int) -> FullNames:
     return FullNames(part(GIVEN_NAMES), part(PATRONYMICS), part(SURNAMES))
 
 
-def pick(texts: Sequence[str | None], codes: Any) -> pa.Array:
+def pick(texts: Sequence[str | None], codes: Codes) -> pa.Array:
     """Text by position."""
     return pa.array(texts, pa.string()).take(pa.array(np.asarray(codes, dtype=np.int64)))
 
 
-def as_text(numbers: Any) -> pa.Array:
+def as_text(numbers: Codes) -> pa.Array:
     """Whole numbers as text."""
     return pc.cast(pa.array(np.asarray(numbers, dtype=np.int64)), pa.string())
 
 
-def join(*parts: Any) -> pa.Array:
+def join(*parts: pa.Array | str) -> pa.Array:
     """Texts put together element by element; constants are repeated."""
     return pc.binary_join_element_wise(*parts, "")
 

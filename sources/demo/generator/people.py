@@ -150,7 +150,7 @@ def hire(employees: int, seed: int, starts: int, clock: int) -> Staff:
 
 def user_row(
     *,
-    user_id: Any,
+    user_id: int,
     names: tuple[str, str, str],
     position: str,
     departments: Sequence[int],
@@ -159,7 +159,6 @@ def user_row(
     last_login: int,
     last_activity: int,
     is_active: bool = True,
-    e_mail: str | None = None,
 ) -> dict[str, Any]:
     """A row of the entity `user`; times in local seconds, names given, patronymic, surname."""
     day_of_hire = np.array([registered // DAY * DAY])
@@ -170,7 +169,7 @@ def user_row(
         "NAME": names[0],
         "LAST_NAME": names[2],
         "SECOND_NAME": names[1],
-        "EMAIL": e_mail or f"employee{user_id}@example.com",
+        "EMAIL": f"employee{user_id}@example.com",
         "LAST_LOGIN": _stored(last_login),
         "DATE_REGISTER": _stored(registered),
         "LAST_ACTIVITY_DATE": _stored(last_activity),

@@ -46,14 +46,17 @@ class Pipeline:
 
     @property
     def open_stages(self) -> tuple[Stage, ...]:
+        """Stages in work, in order."""
         return tuple(stage for stage in self.stages if stage.semantics == "P")
 
     @property
     def won_stage(self) -> Stage:
+        """The one stage of success."""
         return next(stage for stage in self.stages if stage.semantics == "S")
 
     @property
     def lost_stages(self) -> tuple[Stage, ...]:
+        """Stages of failure."""
         return tuple(stage for stage in self.stages if stage.semantics == "F")
 
 

@@ -30,14 +30,21 @@ from sources.demo.generator.frames import (
     custom_fields,
     frame_of_rows,
 )
-from sources.demo.generator.people import SALES_TEAM, Staff, user_row
+from sources.demo.generator.people import SALES_TEAM, user_row
 from sources.demo.generator.pipelines import (
     CATEGORY_OF_STAGE,
     DEAL_TYPE_OF_CATEGORY,
     STAGE_CODE,
     STAGES,
 )
-from sources.demo.generator.plan import CALLBACK, INCOMING, OUTGOING, REDIRECTED, Plan
+from sources.demo.generator.records import (
+    CALLBACK,
+    INCOMING,
+    OUTGOING,
+    REDIRECTED,
+    Plan,
+    Setting,
+)
 from sources.demo.generator.rhythm import (
     DAY,
     HOUR,
@@ -45,7 +52,6 @@ from sources.demo.generator.rhythm import (
     instant_of,
     to_microseconds,
 )
-from sources.demo.generator.sizes import CompanySize
 from sources.demo.generator.streams import stream
 from sources.demo.store import ENTITIES
 
@@ -65,12 +71,7 @@ Entry = dict[str, Any]
 class Site:
     """What a trouble may know of the company it is planted into."""
 
-    size: CompanySize
-    seed: int
-    clock: int
-    starts: int
-    rhythm: Rhythm
-    staff: Staff
+    setting: Setting
     spaces: Spaces
 
 
@@ -92,6 +93,7 @@ class Client:
 
     @property
     def phone(self) -> str:
+        """E.164."""
         return f"+{names.COUNTRY + self.number}"
 
 
@@ -108,7 +110,7 @@ class Planter:
 
     def __init__(self, name: str, number: int, site: Site) -> None:
         self.site = site
-        self.rng = stream(site.seed, f"trouble {name}")
+        self.rng = stream(site.setting.seed, f"trouble {name}")
         self._number = number
         self._rows: dict[str, list[tuple[Ref, dict[str, Any]]]] = {
             entity: [] for entity in ENTITIES
@@ -118,11 +120,11 @@ class Planter:
     @property
     def sellers(self) -> tuple[int, int]:
         """The reserved sellers."""
-        return self.site.staff.reserved
+        return self.site.setting.staff.reserved
 
     def day(self, days_ago: int) -> int:
         """Midnight of a working day so many days ago, or of the one before."""
-        return _working_day(self.site.rhythm, self.site.clock, days_ago)
+        return _working_day(self.site.setting.rhythm, self.site.setting.clock, days_ago)
 
     def at(self, days_ago: int, minute: float = 0) -> int:
         """A moment of a working day in this trouble's part of the day."""
@@ -296,8 +298,7 @@ class Planter:
         epoch = int(instant_of(start).timestamp())
         call_id = f"externalCall.{digest}.{epoch}"
         named = client is not None and (names_client or activity_of is not None)
-        activity = self._call_activity(talker, start, seconds, kind, code, call_id, activity_of)
-        row = {
+        row: dict[str, Any] = {
             "PORTAL_USER_ID": talker,
             "PORTAL_NUMBER": names.LINES[0],
             "PHONE_NUMBER": str(names.COUNTRY + (client.number if client else number or 0)),
@@ -313,29 +314,20 @@ class Planter:
             "CALL_FAILED_REASON": FAILED_REASONS[code],
             "CRM_ENTITY_TYPE": "CONTACT" if named else None,
             "CRM_ENTITY_ID": client.ref if named and client else None,
-            "CRM_ACTIVITY_ID": activity,
             "REST_APP_ID": CALL_APPLICATION[0],
             "REST_APP_NAME": CALL_APPLICATION[1],
             "CALL_TYPE": kind,
         }
+        if activity_of is not None:
+            row["CRM_ACTIVITY_ID"] = self._activity_of_call(row, Ref(start), activity_of)
         self._rows["call"].append((ref, row))
         return ref
 
-    def _call_activity(
-        self,
-        talker: int,
-        start: int,
-        seconds: int,
-        kind: int,
-        code: str,
-        call_id: str,
-        owner: Card | Client | None,
-    ) -> Ref | None:
-        if owner is None:
-            return None
-        ref = Ref(start)
-        is_incoming = kind in (INCOMING, REDIRECTED)
-        done = code == "200"
+    def _activity_of_call(self, call: Mapping[str, Any], ref: Ref, owner: Card | Client) -> Ref:
+        is_incoming = call["CALL_TYPE"] in (INCOMING, REDIRECTED)
+        is_done = call["CALL_FAILED_CODE"] == "200"
+        started, talker = call["CALL_START_DATE"], call["PORTAL_USER_ID"]
+        ended = started + call["CALL_DURATION"] * 1_000_000
         row = {
             "OWNER_ID": owner.ref,
             "OWNER_TYPE_ID": DEAL_OWNER if isinstance(owner, Card) else CONTACT_OWNER,
@@ -343,24 +335,23 @@ class Planter:
             "PROVIDER_ID": "VOXIMPLANT_CALL",
             "PROVIDER_TYPE_ID": "CALL",
             "SUBJECT": "Входящий звонок" if is_incoming else "Исходящий звонок",
-            "CREATED": _stored(start),
-            "LAST_UPDATED": _stored(start + seconds),
-            "START_TIME": _stored(start),
-            "END_TIME": _stored(start + seconds),
-            "DEADLINE": _stored(start),
-            "COMPLETED": int(done),
-            "STATUS": 2 if done else 1,
+            "CREATED": started,
+            "LAST_UPDATED": ended,
+            "START_TIME": started,
+            "END_TIME": ended,
+            "DEADLINE": started,
+            "COMPLETED": int(is_done),
+            "STATUS": 2 if is_done else 1,
             "RESPONSIBLE_ID": talker,
             "PRIORITY": 2,
             "DIRECTION": 1 if is_incoming else 2,
             "AUTHOR_ID": talker,
             "EDITOR_ID": talker,
-            "ORIGIN_ID": f"VI_{call_id}",
+            "ORIGIN_ID": f"VI_{call['CALL_ID']}",
         }
         self._rows["activity"].append((ref, row))
         if isinstance(owner, Card):
-            touched = max(owner.row["LAST_ACTIVITY_TIME"], row["LAST_UPDATED"])
-            owner.row["LAST_ACTIVITY_TIME"] = touched
+            owner.row["LAST_ACTIVITY_TIME"] = max(owner.row["LAST_ACTIVITY_TIME"], ended)
         return ref
 
     def slots(self, count: int, first: int, last: int) -> list[int]:
@@ -369,7 +360,7 @@ class Planter:
         For an account of the trouble's own: nobody else calls under it.
         """
         days = np.arange(first // DAY, last // DAY)
-        days = days[self.site.rhythm.is_working(days)]
+        days = days[self.site.setting.rhythm.is_working(days)]
         grid = 9 * HOUR + np.arange(90) * 6 * MINUTE
         moments = (days[:, None] * DAY + grid).ravel()
         moments = moments[~np.isin(moments, list(self._used_slots))]
@@ -405,16 +396,21 @@ def _window_start(number: int) -> int:
     return 9 * HOUR + (number - 1) * _WINDOW
 
 
-def _resolved(value: Any) -> Any:
-    if isinstance(value, Ref):
-        return value.id
-    if isinstance(value, Card | Client):
-        return value.ref.id
-    if isinstance(value, Mapping):
-        return {key: _resolved(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_resolved(item) for item in value]
-    return value
+def _resolved(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record with ids in place of references, at any depth."""
+
+    def plain(value: object) -> object:
+        if isinstance(value, Ref):
+            return value.id
+        if isinstance(value, Card | Client):
+            return value.ref.id
+        if isinstance(value, Mapping):
+            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        return value
+
+    return {key: plain(value) for key, value in record.items()}
 
 
 def _stored(local: int) -> int:
@@ -428,7 +424,7 @@ def _text(local: int) -> str:
 def digits_grow_at(plan: Plan) -> int:
     """When deal ids get one more digit: at the first deal of the tie by id."""
     number = list(TROUBLES).index("contacts_with_two_open_deals") + 1
-    return _working_day(plan.rhythm, plan.clock, _TIE_DAYS) + _window_start(number)
+    return _working_day(plan.setting.rhythm, plan.setting.clock, _TIE_DAYS) + _window_start(number)
 
 
 def _dismissed(planter: Planter, *, days_ago: int, works_for_days: int) -> Entry:
@@ -500,8 +496,8 @@ def _shared_line(planter: Planter) -> list[Entry]:
         planter.user(
             is_active=True,
             registered=planter.day(400),
-            last_login=planter.site.clock - 9 * HOUR,
-            last_activity=planter.site.clock - HOUR,
+            last_login=planter.site.setting.clock - 9 * HOUR,
+            last_activity=planter.site.setting.clock - HOUR,
             extension=extension,
         )
         for _ in range(2)
@@ -522,7 +518,7 @@ def _shared_line(planter: Planter) -> list[Entry]:
 
 def _contacts_with_two_open_deals(planter: Planter) -> list[Entry]:
     first, second = planter.sellers
-    director = planter.site.staff.director
+    director = planter.site.setting.staff.director
     entries = []
 
     # A tie in everything but the id: created and moved together by the robot, owned by nobody
@@ -535,7 +531,7 @@ def _contacts_with_two_open_deals(planter: Planter) -> list[Entry]:
             client,
             director,
             [(created + gap, "NEW"), (together, "PREPARATION")],
-            mover=planter.site.staff.robot,
+            mover=planter.site.setting.staff.robot,
         )
         for gap in (0, 45)
     ]
@@ -786,7 +782,7 @@ def _calls_bound_to_a_later_deal(planter: Planter) -> list[Entry]:
     for number, minutes in enumerate((12, 59, 61, 2_880)):
         created = planter.at(58 - 5 * number, 30)
         start = created - minutes * MINUTE
-        seller = planter.site.staff.director
+        seller = planter.site.setting.staff.director
         client = planter.client(start - 60, seller)
         card = planter.deal(client, seller, [(created, "NEW"), (created + 2 * DAY, "PREPARATION")])
         call = planter.call(seller, start, client, kind=INCOMING, activity_of=card)
@@ -802,19 +798,20 @@ def _calls_bound_to_a_later_deal(planter: Planter) -> list[Entry]:
 
 
 def _contact_with_thousands_of_calls(planter: Planter) -> list[Entry]:
-    site = planter.site
-    first = int(site.rhythm.next_working(np.array([site.starts // DAY + 2]))[0]) * DAY
+    setting = planter.site.setting
+    third_day = setting.edges[:1] // DAY + 2
+    first = int(setting.rhythm.next_working(third_day)[0]) * DAY
     user = planter.user(
         is_active=True,
         registered=first - 300 * DAY,
-        last_login=site.clock - 9 * HOUR,
-        last_activity=site.clock - HOUR,
+        last_login=setting.clock - 9 * HOUR,
+        last_activity=setting.clock - HOUR,
     )
     client = planter.client(first - DAY // 2, user)
     card = planter.deal(
         client, user, [(first - DAY // 4, "NEW"), (first + 20 * DAY, "PREPARATION")]
     )
-    for start in planter.slots(site.size.heavy_calls, first, site.clock):
+    for start in planter.slots(setting.size.heavy_calls, first, setting.clock):
         chance = planter.rng.random(4)
         kind = OUTGOING if chance[0] < 0.7 else INCOMING if chance[0] < 0.95 else CALLBACK
         is_answered = chance[1] < 0.85
@@ -829,7 +826,7 @@ def _contact_with_thousands_of_calls(planter: Planter) -> list[Entry]:
             names_client=True,
             activity_of=card if chance[3] < 0.5 else client if chance[3] < 0.8 else None,
         )
-    return [{"contact_id": client, "calls": site.size.heavy_calls}]
+    return [{"contact_id": client, "calls": setting.size.heavy_calls}]
 
 
 TROUBLES: Mapping[str, Callable[[Planter], list[Entry]]] = {

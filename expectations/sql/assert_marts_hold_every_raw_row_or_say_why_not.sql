@@ -1,0 +1,4 @@
+-- Our own arithmetic of Q5: raw = marts + every counted reason for leaving a row out.
+select *
+from {{ ref('int_reconciliation_by_entity') }}
+where unexplained_marts_count <> 0
