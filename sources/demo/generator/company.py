@@ -17,7 +17,7 @@ from sources.demo.generator.sizes import CompanySize, SizeName, size_of
 from sources.demo.generator.troubles import TROUBLES, Site, digits_grow_at, plant
 from sources.demo.store import PortalStore, to_microseconds
 
-TITLE = "Северный контур"
+TITLE = "Северный свет"
 
 PlantedTroubles = dict[str, list[dict[str, Any]]]
 """Trouble name to its entries, plain JSON values; instants are ISO 8601 in UTC."""

@@ -130,7 +130,7 @@ def hire(employees: int, seed: int, starts: int, clock: int) -> Staff:
     staff.sellers[OLD_SALES] = staff.sellers[SALES]
     staff.heads[OLD_SALES] = staff.heads[SALES]
     staff.departments = [
-        _department(COMPANY, "Северный контур", None, staff.director),
+        _department(COMPANY, "Северный свет", None, staff.director),
         _department(SALES_TEAM, "Отдел продаж", COMPANY, staff.heads[SALES]),
         _department(WHOLESALE_TEAM, "Оптовый отдел", COMPANY, staff.heads[WHOLESALE]),
         _department(SETTER_TEAM, "Отдел первичного контакта", SALES_TEAM, staff.heads[SETTER]),

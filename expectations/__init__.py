@@ -1,0 +1,1 @@
+"""What data must satisfy: Great Expectations at the boundaries, dbt tests between, the gate."""

@@ -1,0 +1,181 @@
+"""Judging one build: rules of the register and suites at the boundaries, each evaluated once.
+
+The outcome is kept in `raw_derived.check_outcomes` under the number of the build, so that Dagster's
+checks, the gate and publishing read the same verdict, whoever of them comes first.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from expectations.suites.boundary import Boundary
+from expectations.suites.marts import MART_BOUNDARIES
+from expectations.suites.raw import RAW_BOUNDARIES
+from sources.errors import CallfunnelError
+
+BOUNDARIES = (*RAW_BOUNDARIES, *MART_BOUNDARIES)
+OFFENDERS_SHOWN = 20
+
+_CREATE = """
+create schema if not exists raw_derived;
+create table if not exists raw_derived.check_outcomes (
+    build_number bigint, check_name varchar, is_blocking boolean, severity varchar,
+    has_passed boolean, offenders_count bigint, sentence varchar, offenders json
+)
+"""
+
+
+class NotBuilt(CallfunnelError):
+    """There is no build to judge."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The verdict of one check on one build.
+
+    Attributes:
+        check_name: the truth that was asserted.
+        severity: `error` or `warn`.
+        is_blocking: a failure stops publishing.
+        offenders_count: how many records offend, all of them.
+        sentence: what it says, in words.
+        offenders: the first of them: record, culprit, sentence, link.
+    """
+
+    check_name: str
+    is_blocking: bool
+    severity: str
+    has_passed: bool
+    offenders_count: int
+    sentence: str
+    offenders: tuple[Mapping[str, Any], ...] = ()
+
+
+def build_number(connection: duckdb.DuckDBPyConnection) -> int:
+    """The number of the newest dbt build of this warehouse.
+
+    Raises:
+        NotBuilt: dbt has not built anything here yet.
+    """
+    try:
+        rows = connection.execute("select max(build_number) from raw_derived.builds").fetchone()
+    except duckdb.CatalogException:
+        rows = None
+    if not rows or rows[0] is None:
+        raise NotBuilt("Nothing has been built yet: materialise the models first.")
+    return int(rows[0])
+
+
+def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
+    """The outcomes of the newest build, evaluated now if nobody has done it yet.
+
+    Args:
+        connection: the warehouse, writable.
+
+    Returns:
+        One outcome per rule of `data_quality_rules` and per boundary.
+    """
+    number = build_number(connection)
+    connection.execute(_CREATE)
+    kept = connection.execute(
+        "select check_name, is_blocking, severity, has_passed, offenders_count, sentence, "
+        "offenders from raw_derived.check_outcomes where build_number = ? order by check_name",
+        [number],
+    ).fetchall()
+    if kept:
+        return tuple(Outcome(*row[:6], offenders=tuple(json.loads(row[6]))) for row in kept)
+    found = (*_rules(connection), *_boundaries(connection), _dbt(connection, number))
+    connection.executemany(
+        "insert into raw_derived.check_outcomes values (?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                number,
+                outcome.check_name,
+                outcome.is_blocking,
+                outcome.severity,
+                outcome.has_passed,
+                outcome.offenders_count,
+                outcome.sentence,
+                json.dumps(outcome.offenders, ensure_ascii=False, default=str),
+            )
+            for outcome in found
+        ],
+    )
+    return tuple(sorted(found, key=lambda outcome: outcome.check_name))
+
+
+def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
+    rules = connection.execute(
+        "select rule_id, rule_name, severity, is_blocking, remedy from seeds.data_quality_rules"
+    ).fetchall()
+    found = []
+    for rule_id, name, severity, is_blocking, remedy in rules:
+        count_row = connection.execute(
+            "select count(*) from marts.fct_data_quality_issues where rule_id = ?", [rule_id]
+        ).fetchone()
+        count = int(count_row[0]) if count_row else 0
+        rows = connection.execute(
+            "select record_id, culprit_name, sentence, card_url "
+            "from marts.fct_data_quality_issues where rule_id = ? order by entity, record_id limit ?",
+            [rule_id, OFFENDERS_SHOWN],
+        ).fetchall()
+        offenders = tuple(
+            {"record": record, "culprit": culprit, "sentence": sentence, "link": link}
+            for record, culprit, sentence, link in rows
+        )
+        found.append(
+            Outcome(name, is_blocking, severity, count == 0, count, f"{remedy}.", offenders)
+        )
+    return found
+
+
+def _boundaries(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
+    from expectations.runner import failed_bounds
+
+    found = []
+    for boundary in BOUNDARIES:
+        failures = failed_bounds(connection, boundary)
+        found.append(_boundary_outcome(boundary, failures))
+    return found
+
+
+def _boundary_outcome(boundary: Boundary, failures: Mapping[str, float]) -> Outcome:
+    says = {bound.column: bound.says for bound in boundary.bounds}
+    offenders = tuple(
+        {
+            "record": f"{boundary.schema}.{boundary.table}",
+            "culprit": column,
+            "sentence": f"Expected that {says[column]}; {column} is {observed:g}.",
+            "link": None,
+        }
+        for column, observed in failures.items()
+    )
+    return Outcome(
+        boundary.name,
+        boundary.is_blocking,
+        "error" if boundary.is_blocking else "warn",
+        not failures,
+        len(failures),
+        "; ".join(bound.says for bound in boundary.bounds) + ".",
+        offenders,
+    )
+
+
+def _dbt(connection: duckdb.DuckDBPyConnection, number: int) -> Outcome:
+    row = connection.execute(
+        "select failures_count from raw_derived.builds where build_number = ?", [number]
+    ).fetchone()
+    failures = int(row[0]) if row else 0
+    return Outcome(
+        "every_error_severity_dbt_test_passed",
+        True,
+        "error",
+        failures == 0,
+        failures,
+        "dbt's tests of our own arithmetic hold; look at the failed models and tests of the build.",
+    )

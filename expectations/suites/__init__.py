@@ -1,0 +1,1 @@
+"""Great Expectations suites as Python: what comes in (raw) and what goes out (marts)."""

@@ -1,0 +1,1 @@
+"""Assets: load, models, gate, publication. Thin; the logic stands in the layers they call."""

@@ -1,0 +1,79 @@
+"""The dbt project as Dagster assets, one dbt invocation."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dagster import AssetExecutionContext, AssetKey, AssetsDefinition
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+
+from orchestration.manifest import dbt_executable
+from orchestration.resources import Warehouse
+from orchestration.settings import PROJECT_DIR, Settings
+
+
+class CompanyTranslator(DagsterDbtTranslator):
+    """Keys start with the company (keys are global in an instance); groups are the layers."""
+
+    def __init__(self, company: str) -> None:
+        super().__init__(DagsterDbtTranslatorSettings(enable_asset_checks=True))
+        self._company = company
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> AssetKey:
+        """`<company>/<schema>/<table>`."""
+        schema = dbt_resource_props.get("schema") or dbt_resource_props.get("source_name")
+        return AssetKey([self._company, str(schema), str(dbt_resource_props["name"])])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        """staging, intermediate, marts, metrics or seeds."""
+        return str(dbt_resource_props["schema"])
+
+
+def model_assets(settings: Settings, manifest: Path) -> AssetsDefinition:
+    """All models, seeds and dbt tests of one company as one step."""
+
+    @dbt_assets(
+        manifest=manifest,
+        name=f"{settings.company}__models",
+        dagster_dbt_translator=CompanyTranslator(settings.company),
+        pool=f"{settings.company}_warehouse",
+    )
+    def models(
+        context: AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse
+    ) -> Iterator[Any]:
+        settings.make_folders()
+        with _environment(settings.dbt_environment()):
+            invocation = dbt.cli(
+                ["build"], context=context, target_path=settings.dbt_target_dir
+            )
+            yield from invocation.stream()
+
+    return models
+
+
+def dbt_resource() -> DbtCliResource:
+    """dbt of this environment, on the project at the root."""
+    return DbtCliResource(
+        project_dir=str(PROJECT_DIR),
+        profiles_dir=str(PROJECT_DIR),
+        dbt_executable=str(dbt_executable()),
+    )
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """profiles.yml reads the environment, and dbt's subprocess gets a copy of ours."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,106 @@
+"""The gate and what stands behind it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from typing import Any
+
+from dagster import (
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    Failure,
+    MaterializeResult,
+    MetadataValue,
+    asset,
+)
+
+from expectations.gate import judge, require_open
+from expectations.outcomes import outcomes
+from orchestration.failures import readable_failures
+from orchestration.publishing.files import publish_files
+from orchestration.publishing.tables import published_tables
+from orchestration.resources import Warehouse
+from orchestration.settings import PROJECT_DIR, Settings
+from sources.company import read_company
+
+
+def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[AssetsDefinition]:
+    """The gate and the published files of one company."""
+    company = settings.company
+    tables = published_tables(manifest)
+    pool = f"{company}_warehouse"
+    gate_key = AssetKey([company, "quality_gate"])
+
+    @asset(
+        key=gate_key,
+        deps=[AssetKey([company, table.schema, table.name]) for table in tables],
+        group_name="publish",
+        kinds={"python"},
+        description="Judges the newest build: a failed blocking check stops publishing.",
+        pool=pool,
+    )
+    def quality_gate(context: AssetExecutionContext, warehouse: Warehouse) -> MaterializeResult:
+        with readable_failures(), warehouse.connect() as connection:
+            verdict = judge(connection)
+        if not verdict.is_open:
+            raise Failure(
+                "The gate is closed: nothing is published, the last publication stays.\n"
+                + verdict.reasons,
+                allow_retries=False,
+            )
+        context.log.info(f"the gate is open for build {verdict.build_number}")
+        return MaterializeResult(metadata={"build": verdict.build_number, "verdict": "open"})
+
+    @asset(
+        key=AssetKey([company, "published_files"]),
+        deps=[gate_key],
+        group_name="publish",
+        kinds={"parquet", "duckdb"},
+        description="Parquet files and one DuckDB file for BI, without personal data.",
+        pool=pool,
+    )
+    def published_files(context: AssetExecutionContext, warehouse: Warehouse) -> MaterializeResult:
+        with readable_failures():
+            rules = read_company(settings.company_dir).rules
+            with warehouse.connect() as connection:
+                verdict = require_open(connection)
+                found = outcomes(connection)
+            publication = publish_files(
+                settings.warehouse,
+                settings.published_dir,
+                company,
+                tables,
+                keep_generations=rules.publish.keep_generations,
+                memory_limit=settings.memory_limit,
+                progress=context.log.info,
+                facts={
+                    "build_number": verdict.build_number,
+                    "git_revision": _git_revision(),
+                    "checks": {
+                        "passed": [o.check_name for o in found if o.has_passed],
+                        "failed": {
+                            o.check_name: o.offenders_count for o in found if not o.has_passed
+                        },
+                    },
+                },
+            )
+        return MaterializeResult(
+            metadata={
+                "generation": publication.generation,
+                "folder": MetadataValue.path(str(publication.folder)),
+                "size_bytes": publication.files_size_bytes,
+                "dagster/row_count": sum(publication.rows.values()),
+                "as_of": str(publication.as_of_at),
+            }
+        )
+
+    return [quality_gate, published_files]
+
+
+def _git_revision() -> str | None:
+    finished = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=PROJECT_DIR, capture_output=True, text=True, check=False
+    )
+    return finished.stdout.strip() or None

@@ -1,0 +1,1 @@
+"""Asset checks that list the offending records."""

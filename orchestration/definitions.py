@@ -1,0 +1,71 @@
+"""Wiring: one Definitions per company, found by name as `orchestration.definitions.<company>`.
+
+workspace.yaml names one code location per company; an attribute is built when it is asked for, so
+that a broken company does not take the others with it.
+"""
+
+from __future__ import annotations
+
+from dagster import (
+    AssetSelection,
+    Definitions,
+    ScheduleDefinition,
+    define_asset_job,
+    in_process_executor,
+)
+
+from orchestration.assets.load import load_assets
+from orchestration.assets.models import dbt_resource, model_assets
+from orchestration.assets.publish import publish_assets
+from orchestration.checks.quality import quality_checks
+from orchestration.manifest import manifest_path, read_manifest
+from orchestration.resources import Warehouse
+from orchestration.settings import Settings, read_settings
+from sources.company import read_company
+
+
+def job_name(company: str) -> str:
+    """The daily job's name; names of a company's things start with the company."""
+    return f"{company}__daily_refresh"
+
+
+def definitions_for(settings: Settings) -> Definitions:
+    """Assets, checks, job and schedule of one company.
+
+    Raises:
+        InputError: the company's rules can't be read.
+    """
+    rules = read_company(settings.company_dir).rules
+    manifest = manifest_path(settings)
+    daily_refresh = define_asset_job(
+        name=job_name(settings.company),
+        selection=AssetSelection.all(),
+        executor_def=in_process_executor,
+        description="Load, build, check, judge and publish: everything, once a day.",
+    )
+    return Definitions(
+        assets=[
+            *load_assets(settings),
+            model_assets(settings, manifest),
+            *publish_assets(settings, read_manifest(settings)),
+        ],
+        asset_checks=[quality_checks(settings)],
+        jobs=[daily_refresh],
+        schedules=[
+            ScheduleDefinition(
+                name=f"{job_name(settings.company)}_schedule",
+                job=daily_refresh,
+                cron_schedule=rules.schedule.cron,
+                execution_timezone=rules.company.time_zone,
+            )
+        ],
+        resources={"dbt": dbt_resource(), "warehouse": Warehouse.of(settings)},
+        executor=in_process_executor,
+    )
+
+
+def __getattr__(name: str) -> Definitions:
+    settings = read_settings().for_company(name)
+    if name.startswith("_") or not (settings.company_dir / "company.toml").exists():
+        raise AttributeError(name)
+    return definitions_for(settings)

@@ -1,0 +1,58 @@
+"""dbt's manifest: Dagster's assets are made from it, so it must exist and be fresh."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestration.settings import PROJECT_DIR, Settings
+from sources.errors import CallfunnelError
+
+_WATCHED = ("models", "transform", "expectations/sql")
+_FILES = ("dbt_project.yml", "profiles.yml")
+
+
+def dbt_executable() -> Path:
+    """dbt of the environment this process runs in."""
+    return Path(sys.executable).parent / "dbt"
+
+
+def manifest_path(settings: Settings) -> Path:
+    """The company's manifest.json, parsed anew when a model or macro has changed since.
+
+    Raises:
+        CallfunnelError: the dbt project does not parse; dbt's own words follow.
+    """
+    path = settings.dbt_target_dir / "manifest.json"
+    newest = max((source.stat().st_mtime for source in _sources()), default=0.0)
+    if path.exists() and path.stat().st_mtime >= newest:
+        return path
+    settings.make_folders()
+    finished = subprocess.run(
+        [str(dbt_executable()), "--quiet", "parse"],
+        cwd=PROJECT_DIR,
+        env={**os.environ, **settings.dbt_environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode != 0 or not path.exists():
+        raise CallfunnelError(f"The dbt project does not parse:\n{finished.stdout.strip()}")
+    return path
+
+
+def read_manifest(settings: Settings) -> Mapping[str, Any]:
+    """The manifest as a map."""
+    parsed: Mapping[str, Any] = json.loads(manifest_path(settings).read_text(encoding="utf-8"))
+    return parsed
+
+
+def _sources() -> Iterable[Path]:
+    for folder in _WATCHED:
+        yield from (path for path in (PROJECT_DIR / folder).rglob("*") if path.is_file())
+    yield from (PROJECT_DIR / name for name in _FILES)

@@ -1,0 +1,1 @@
+"""Publishing: what BI tools read, whole or not at all."""

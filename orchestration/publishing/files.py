@@ -1,0 +1,167 @@
+"""Files for BI: parquet, one DuckDB file and a manifest per generation, swapped by rename.
+
+`published/gen-<n>/` is written aside and renamed when complete; `published/current` is a symlink
+replaced in one rename. A reader with an old file open goes on undisturbed; a killed publisher
+leaves the old generation.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from orchestration.publishing.tables import PublishedTable
+
+STORAGE_VERSION = "v1.0.0"
+"""Readable by every DuckDB since 1.0: BI tools lag behind."""
+
+_GENERATION = re.compile(r"^gen-(\d+)$")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What was published: the folder, and rows per table."""
+
+    generation: int
+    folder: Path
+    as_of_at: dt.datetime | None
+    rows: dict[str, int]
+    files_size_bytes: int
+
+
+def publish_files(
+    warehouse: Path,
+    published_dir: Path,
+    company: str,
+    tables: Iterable[PublishedTable],
+    *,
+    keep_generations: int,
+    facts: dict[str, Any],
+    memory_limit: str,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Publication:
+    """Write a new generation and make it current.
+
+    Args:
+        warehouse: the built DuckDB file; opened read-only.
+        published_dir: `data/<company>/published`.
+        company: part of the DuckDB file's name, `marts_<company>.duckdb`.
+        tables: from `published_tables`.
+        keep_generations: how many stay, the new one included.
+        facts: further entries of manifest.json (git revision, checks, build).
+        memory_limit: DuckDB's.
+        progress: told after each table.
+
+    Returns:
+        The generation, its folder and the rows per table. Every table carries `generation` and
+        `as_of_at` (UTC).
+    """
+    published_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    generation = max(_generations(published_dir), default=0) + 1
+    aside = published_dir / f".gen-{generation}.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(mode=0o750)
+    rows: dict[str, int] = {}
+    described: list[dict[str, Any]] = []
+    file_name = f"marts_{company}.duckdb"
+    with duckdb.connect() as connection:
+        connection.execute(f"set memory_limit = '{memory_limit}'")
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+        connection.execute(
+            f"attach '{aside / file_name}' as published (storage_version '{STORAGE_VERSION}')"
+        )
+        connection.execute("create schema published.marts")
+        as_of_at = _as_of(connection)
+        for table in tables:
+            columns = ", ".join(f'"{column}"' for column in table.columns)
+            connection.execute(
+                f'create table published.marts."{table.name}" as '
+                f"select {columns}, {generation}::integer as generation, ?::timestamp as as_of_at "
+                f'from warehouse.{table.schema}."{table.name}"',
+                [as_of_at],
+            )
+            connection.execute(
+                f'copy published.marts."{table.name}" to \'{aside / (table.name + ".parquet")}\' '
+                "(format parquet, compression zstd)"
+            )
+            count = connection.execute(
+                f'select count(*) from published.marts."{table.name}"'
+            ).fetchone()
+            rows[table.name] = int(count[0]) if count else 0
+            described.append(
+                {
+                    "name": table.name,
+                    "rows": rows[table.name],
+                    "schema_hash": table.schema_hash,
+                    "columns_left_out": list(table.left_out),
+                }
+            )
+            progress(f"published {table.name}: {rows[table.name]:,} rows")
+        connection.execute("detach published")
+    manifest = {
+        "generation": generation,
+        "company": company,
+        "as_of_at": None if as_of_at is None else f"{as_of_at.isoformat()}Z",
+        "tables": described,
+        **facts,
+    }
+    (aside / "manifest.json").write_text(
+        json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+    )
+    for path in aside.iterdir():
+        path.chmod(0o640)
+        _sync(path)
+    folder = published_dir / f"gen-{generation}"
+    aside.rename(folder)
+    _make_current(published_dir, folder)
+    _forget_old(published_dir, keep_generations)
+    size = sum(path.stat().st_size for path in folder.iterdir())
+    return Publication(generation, folder, as_of_at, rows, size)
+
+
+def _as_of(connection: duckdb.DuckDBPyConnection) -> dt.datetime | None:
+    row = connection.execute(
+        "select max(report_as_of_at) from warehouse.intermediate.int_connections"
+    ).fetchone()
+    return row[0] if row else None
+
+
+def _generations(published_dir: Path) -> list[int]:
+    matches = (_GENERATION.match(path.name) for path in published_dir.iterdir())
+    return [int(match.group(1)) for match in matches if match]
+
+
+def _make_current(published_dir: Path, folder: Path) -> None:
+    link = published_dir / ".current.part"
+    link.unlink(missing_ok=True)
+    link.symlink_to(folder.name, target_is_directory=True)
+    link.replace(published_dir / "current")
+    _sync(published_dir)
+
+
+def _forget_old(published_dir: Path, keep_generations: int) -> None:
+    current = (published_dir / "current").resolve().name
+    kept = sorted(_generations(published_dir))[-keep_generations:]
+    for generation in set(_generations(published_dir)) - set(kept):
+        if f"gen-{generation}" != current:
+            shutil.rmtree(published_dir / f"gen-{generation}", ignore_errors=True)
+    for part in published_dir.glob(".gen-*.part"):
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
