@@ -10,6 +10,7 @@ from dagster import (
     AssetSelection,
     Definitions,
     ScheduleDefinition,
+    colored_console_logger,
     define_asset_job,
     in_process_executor,
 )
@@ -19,6 +20,7 @@ from orchestration.assets.models import dbt_resource, model_assets
 from orchestration.assets.publish import publish_assets
 from orchestration.checks.quality import quality_checks
 from orchestration.manifest import manifest_path, read_manifest
+from orchestration.progress import terminal_logger
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings, read_settings
 from sources.company import read_company
@@ -61,6 +63,7 @@ def definitions_for(settings: Settings) -> Definitions:
         ],
         resources={"dbt": dbt_resource(), "warehouse": Warehouse.of(settings)},
         executor=in_process_executor,
+        loggers={"console": colored_console_logger, "terminal": terminal_logger},
     )
 
 

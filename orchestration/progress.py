@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
+import re
+import sys
+import time
 from collections.abc import Iterator
+from typing import Any, TextIO
 
-from dagster import DagsterLogManager
+from dagster import DagsterEventType, DagsterLogManager, InitLoggerContext, logger
+
+_DBT_NODE = re.compile(r"(\d+) of (\d+) (?:OK|PASS|WARN|FAIL|ERROR|SKIP)")
+_DBT_TROUBLE = re.compile(r"\b(?:FAIL|ERROR|WARN)\b")
+_SECONDS_BETWEEN_COUNTS = 2.0
 
 
 class _Relay(logging.Handler):
@@ -33,3 +42,54 @@ def relayed_to(log: DagsterLogManager) -> Iterator[None]:
         logger.removeHandler(relay)
         logger.setLevel(previous)
         logger.propagate = propagates
+
+
+class _Lines(logging.Handler):
+    """One line per step and message, without Dagster's prefixes."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        meta: dict[str, Any] = getattr(record, "dagster_meta", {})
+        event = meta.get("dagster_event")
+        if event is None and record.levelno >= logging.INFO:
+            print(f"  {meta.get('orig_message', record.getMessage())}", file=self._stream, flush=True)
+        elif event is not None and event.event_type == DagsterEventType.STEP_START:
+            step = str(meta.get("step_key", "")).partition("__")
+            print(f"• {step[2] or step[0]}", file=self._stream, flush=True)
+
+
+@logger(description="What a person at a terminal wants to see of a run.")
+def terminal_logger(_: InitLoggerContext) -> logging.Logger:
+    """Step names and messages, to stderr."""
+    made = logging.Logger("callfunnel.terminal", logging.DEBUG)  # noqa: LOG001
+    made.addHandler(_Lines(sys.stderr))
+    return made
+
+
+class DbtProgress(io.TextIOBase):
+    """A stand-in for stdout that turns dbt's line per node into a count now and then."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._said_at = time.monotonic()
+
+    def write(self, text: str) -> int:
+        """Take dbt's output; print counts, failures and warnings."""
+        for line in text.splitlines():
+            node = _DBT_NODE.search(line)
+            if not node:
+                continue
+            if _DBT_TROUBLE.search(line):
+                print(f"  {line.strip()}", file=self._stream, flush=True)
+            is_last = node.group(1) == node.group(2)
+            if is_last or time.monotonic() - self._said_at >= _SECONDS_BETWEEN_COUNTS:
+                self._said_at = time.monotonic()
+                print(
+                    f"  models and tests: {node.group(1)} of {node.group(2)}",
+                    file=self._stream,
+                    flush=True,
+                )
+        return len(text)

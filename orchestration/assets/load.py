@@ -1,7 +1,5 @@
 """Loading: the company's rules, its portals, and phone numbers in E.164."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterator, Mapping
 

@@ -1,7 +1,5 @@
 """The dbt project as Dagster assets, one dbt invocation."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 from collections.abc import Iterator, Mapping

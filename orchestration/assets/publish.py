@@ -1,7 +1,5 @@
 """The gate and what stands behind it."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,5 @@
 """Quality rules and boundary suites as asset checks on the tables they guard."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 
 from dagster import (

@@ -291,7 +291,8 @@ class CallMaker:
         done_by = deadline + rng.integers(-2 * HOUR, DAY, size=count) * (kind != E_MAIL)
         done_by = np.maximum(done_by, created)
         is_done = (done_by < self._at.clock) & (is_closed | (rng.random(count) < 0.8))
-        is_done |= is_closed
+        # A task planned beyond the clock stays open even on a closed card.
+        is_done |= is_closed & (deadline < self._at.clock)
         return Tasks(
             created=created,
             deal=deal,

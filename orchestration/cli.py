@@ -1,0 +1,193 @@
+"""The command line behind make: run the daily job, start the UI, call dbt under the lock."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from orchestration.demo import DEMO_COMPANY, REPLAY_COMPANY, demo_portal
+from orchestration.lock import warehouse_lock
+from orchestration.settings import PROJECT_DIR, Settings, read_settings
+from sources.errors import CallfunnelError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+console = Console()
+errors = Console(stderr=True)
+
+Replay = Annotated[
+    Path | None, typer.Option(help="A folder of csv files to replay instead of the demo company")
+]
+Seed = Annotated[int, typer.Option(help="Another seed, another invented company")]
+
+
+@app.command()
+def demo(
+    replay: Replay = None,
+    seed: Seed = 1,
+    limited: Annotated[bool, typer.Option(help="The portal refuses like the real limiter")] = False,
+) -> None:
+    """Start the demo portal and run the daily job of the demo company on it."""
+    with _sentences():
+        settings = _prepared(REPLAY_COMPANY if replay else DEMO_COMPANY)
+        with demo_portal(settings, replay=replay, seed=seed, limited=limited, say=errors.print):
+            _run_job(settings)
+
+
+@app.command()
+def run(
+    company: Annotated[str | None, typer.Option(help="A folder of companies/")] = None,
+) -> None:
+    """Run the daily job of a company once, now: the same job as the schedule's."""
+    with _sentences():
+        _run_job(_prepared(company or read_settings().company))
+
+
+@app.command()
+def dev(
+    replay: Replay = None,
+    seed: Seed = 1,
+    port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1")] = 3000,
+) -> None:
+    """Start the Dagster UI on 127.0.0.1, with the demo portal beside it."""
+    with _sentences():
+        company = REPLAY_COMPANY if replay else DEMO_COMPANY
+        settings = _prepared(company)
+        with demo_portal(settings, replay=replay, seed=seed, limited=False, say=errors.print):
+            _serve_ui(company if replay else None, port)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def dbt(context: typer.Context) -> None:
+    """Call dbt on the company's warehouse, under its lock."""
+    from orchestration.manifest import dbt_executable
+
+    with _sentences():
+        settings = _prepared(read_settings().company)
+        with warehouse_lock(settings.lock_file, "make dbt", settings.lock_timeout_seconds):
+            finished = subprocess.run(
+                [str(dbt_executable()), *context.args],
+                cwd=PROJECT_DIR,
+                env={**os.environ, **settings.dbt_environment()},
+                check=False,
+            )
+    raise typer.Exit(finished.returncode)
+
+
+@app.command()
+def summary(
+    company: Annotated[str | None, typer.Option(help="A folder of companies/")] = None,
+) -> None:
+    """Print the summary of the last run again."""
+    from orchestration.summary import print_summary
+
+    with _sentences():
+        settings = _prepared(company or read_settings().company)
+        if not settings.warehouse.exists():
+            raise CallfunnelError(
+                f"Company '{settings.company}' has no warehouse yet: run make demo or make run."
+            )
+        with warehouse_lock(settings.lock_file, "make summary", settings.lock_timeout_seconds):
+            print_summary(settings, console)
+
+
+@contextlib.contextmanager
+def _sentences() -> Iterator[None]:
+    """Print an error meant for the user as its sentence, and exit with 1."""
+    try:
+        yield
+    except CallfunnelError as error:
+        errors.print(f"[bold red]Error:[/bold red] {error}", highlight=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+def _prepared(company: str) -> Settings:
+    os.chdir(PROJECT_DIR)
+    os.environ.setdefault("DAGSTER_HOME", str(PROJECT_DIR))
+    settings = read_settings().for_company(company)
+    settings.make_folders()
+    return settings
+
+
+def _run_job(settings: Settings) -> None:
+    from dagster import DagsterInstance
+
+    from orchestration.definitions import definitions_for, job_name
+    from orchestration.progress import DbtProgress
+    from orchestration.summary import print_summary
+
+    errors.print("reading models and rules …")
+    definitions = definitions_for(settings)
+    with DagsterInstance.get() as instance, contextlib.redirect_stdout(DbtProgress(sys.stderr)):
+        result = definitions.resolve_job_def(job_name(settings.company)).execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            run_config={"loggers": {"terminal": {}}},
+        )
+    for failure in (e for e in result.all_events if e.is_step_failure or e.is_job_failure):
+        _print_failure(failure)
+    if not result.success:
+        raise typer.Exit(1)
+    with warehouse_lock(settings.lock_file, "summary", settings.lock_timeout_seconds):
+        print_summary(settings, console)
+
+
+def _print_failure(event) -> None:  # type: ignore[no-untyped-def]
+    data = event.event_specific_data
+    told = getattr(data, "user_failure_data", None)
+    error = getattr(data, "error", None)
+    if told and told.description:
+        sentence = told.description
+    elif error is not None:
+        innermost = error.cause or error
+        sentence = innermost.message.strip()
+    else:
+        return
+    step = (event.step_key or event.job_name).partition("__")[2] or event.step_key
+    errors.print(
+        f"[bold red]{step} failed:[/bold red] {sentence}", highlight=False, soft_wrap=True
+    )
+
+
+def _serve_ui(company: str | None, port: int) -> None:
+    """Run `dagster dev` until it is interrupted; its whole process group goes with it."""
+    command = [str(Path(sys.executable).parent / "dagster"), "dev", "-h", "127.0.0.1"]
+    command += ["-p", str(port)]
+    if company is None:
+        command += ["-w", "workspace.yaml"]
+    else:
+        command += ["-m", "orchestration.definitions", "-a", company]
+    errors.print(f"Dagster UI: http://127.0.0.1:{port}  (stop with Ctrl-C)")
+    process = subprocess.Popen(command, cwd=PROJECT_DIR, start_new_session=True)
+    signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:
+        code = 0
+    finally:
+        _stop_group(process)
+    raise typer.Exit(code)
+
+
+def _stop_group(process: subprocess.Popen[bytes]) -> None:
+    for stop, seconds in ((signal.SIGINT, 20), (signal.SIGTERM, 10), (signal.SIGKILL, 5)):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, stop)
+        try:
+            process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
