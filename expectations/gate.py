@@ -65,7 +65,9 @@ def require_open(connection: duckdb.DuckDBPyConnection) -> Verdict:
             "The last publication stays."
         )
     if not row[0]:
-        raise GateClosed(f"The gate is closed for build {number}; the last publication stays.\n{row[1]}")
+        raise GateClosed(
+            f"The gate is closed for build {number}; the last publication stays.\n{row[1]}"
+        )
     return Verdict(number, True, "")
 
 

@@ -88,7 +88,7 @@ def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
         [number],
     ).fetchall()
     if kept:
-        return tuple(Outcome(*row[:6], offenders=tuple(json.loads(row[6]))) for row in kept)
+        return tuple(_read(row) for row in kept)
     found = (*_rules(connection), *_boundaries(connection), _dbt(connection, number))
     connection.executemany(
         "insert into raw_derived.check_outcomes values (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -109,6 +109,13 @@ def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
     return tuple(sorted(found, key=lambda outcome: outcome.check_name))
 
 
+def _read(row: tuple[Any, ...]) -> Outcome:
+    name, is_blocking, severity, has_passed, count, sentence, offenders = row
+    return Outcome(
+        name, is_blocking, severity, has_passed, count, sentence, tuple(json.loads(offenders))
+    )
+
+
 def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
     rules = connection.execute(
         "select rule_id, rule_name, severity, is_blocking, remedy from seeds.data_quality_rules"
@@ -121,7 +128,8 @@ def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
         count = int(count_row[0]) if count_row else 0
         rows = connection.execute(
             "select record_id, culprit_name, sentence, card_url "
-            "from marts.fct_data_quality_issues where rule_id = ? order by entity, record_id limit ?",
+            "from marts.fct_data_quality_issues where rule_id = ? "
+            "order by entity, record_id limit ?",
             [rule_id, OFFENDERS_SHOWN],
         ).fetchall()
         offenders = tuple(

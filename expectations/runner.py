@@ -15,7 +15,10 @@ import duckdb
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
 import great_expectations as gx
-import great_expectations.expectations as gxe
+from great_expectations.data_context.types.base import ProgressBarsConfig
+from great_expectations.expectations.core.expect_column_values_to_be_between import (
+    ExpectColumnValuesToBeBetween,
+)
 
 from expectations.suites.boundary import Boundary
 
@@ -27,13 +30,11 @@ class ExpectationCrashed(RuntimeError):
 @functools.cache
 def _context() -> Any:
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False, "metric_calculations": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     return context
 
 
-def failed_bounds(
-    connection: duckdb.DuckDBPyConnection, boundary: Boundary
-) -> Mapping[str, float]:
+def failed_bounds(connection: duckdb.DuckDBPyConnection, boundary: Boundary) -> Mapping[str, float]:
     """The figures of a boundary that lie outside of their range, with what was observed.
 
     Raises:
@@ -50,7 +51,7 @@ def failed_bounds(
     suite = gx.ExpectationSuite(
         name=boundary.name,
         expectations=[
-            gxe.ExpectColumnValuesToBeBetween(
+            ExpectColumnValuesToBeBetween(
                 column=bound.column, min_value=bound.minimum, max_value=bound.maximum
             )
             for bound in boundary.bounds

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -18,6 +18,9 @@ from orchestration.demo import DEMO_COMPANY, REPLAY_COMPANY, demo_portal
 from orchestration.lock import warehouse_lock
 from orchestration.settings import PROJECT_DIR, Settings, read_settings
 from sources.errors import CallfunnelError
+
+if TYPE_CHECKING:
+    from dagster import DagsterEvent
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 console = Console()
@@ -143,7 +146,7 @@ def _run_job(settings: Settings) -> None:
         print_summary(settings, console)
 
 
-def _print_failure(event) -> None:  # type: ignore[no-untyped-def]
+def _print_failure(event: DagsterEvent) -> None:
     data = event.event_specific_data
     told = getattr(data, "user_failure_data", None)
     error = getattr(data, "error", None)
@@ -155,9 +158,7 @@ def _print_failure(event) -> None:  # type: ignore[no-untyped-def]
     else:
         return
     step = (event.step_key or event.job_name).partition("__")[2] or event.step_key
-    errors.print(
-        f"[bold red]{step} failed:[/bold red] {sentence}", highlight=False, soft_wrap=True
-    )
+    errors.print(f"[bold red]{step} failed:[/bold red] {sentence}", highlight=False, soft_wrap=True)
 
 
 def _serve_ui(company: str | None, port: int) -> None:

@@ -38,7 +38,9 @@ def demo_portal(
     """
     store = settings.data_dir / "portal.sqlite"
     data_set = _fingerprint(replay) if replay else f"invented company, small, seed {seed}"
-    with warehouse_lock(settings.lock_file, "preparation of the demo", settings.lock_timeout_seconds):
+    with warehouse_lock(
+        settings.lock_file, "preparation of the demo", settings.lock_timeout_seconds
+    ):
         _prepare(settings, store, replay, seed, data_set, say)
     with serve_in_process(store, limited=limited) as address:
         variable = f"SOURCES__BITRIX24__{settings.company.upper()}__MAIN__WEBHOOK_URL"

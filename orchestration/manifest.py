@@ -18,7 +18,7 @@ _FILES = ("dbt_project.yml", "profiles.yml")
 
 
 def dbt_executable() -> Path:
-    """dbt of the environment this process runs in."""
+    """Dbt of the environment this process runs in."""
     return Path(sys.executable).parent / "dbt"
 
 

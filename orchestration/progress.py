@@ -55,16 +55,18 @@ class _Lines(logging.Handler):
         meta: dict[str, Any] = getattr(record, "dagster_meta", {})
         event = meta.get("dagster_event")
         if event is None and record.levelno >= logging.INFO:
-            print(f"  {meta.get('orig_message', record.getMessage())}", file=self._stream, flush=True)
+            print(
+                f"  {meta.get('orig_message', record.getMessage())}", file=self._stream, flush=True
+            )
         elif event is not None and event.event_type == DagsterEventType.STEP_START:
             step = str(meta.get("step_key", "")).partition("__")
             print(f"• {step[2] or step[0]}", file=self._stream, flush=True)
 
 
-@logger(description="What a person at a terminal wants to see of a run.")
+@logger({}, description="What a person at a terminal wants to see of a run.")
 def terminal_logger(_: InitLoggerContext) -> logging.Logger:
     """Step names and messages, to stderr."""
-    made = logging.Logger("callfunnel.terminal", logging.DEBUG)  # noqa: LOG001
+    made = logging.Logger("callfunnel.terminal", logging.DEBUG)
     made.addHandler(_Lines(sys.stderr))
     return made
 

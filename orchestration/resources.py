@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from dagster import ConfigurableResource, Failure, InitResourceContext
-from pydantic import PrivateAttr
 
 from orchestration.lock import WarehouseLocked, warehouse_lock
 from orchestration.settings import Settings
 
 
-class Warehouse(ConfigurableResource):
+class Warehouse(ConfigurableResource[Any]):
     """The company's warehouse file, locked for one writer as long as the resource lives.
 
     With the in-process executor that is the whole run.
@@ -25,8 +25,6 @@ class Warehouse(ConfigurableResource):
     temp_dir: str
     memory_limit: str
     lock_timeout_seconds: float
-
-    _is_open: bool = PrivateAttr(default=False)
 
     @classmethod
     def of(cls, settings: Settings) -> Warehouse:

@@ -52,12 +52,12 @@ class Settings(BaseSettings):
 
     @property
     def pipelines_dir(self) -> Path:
-        """dlt's state, one folder per connection."""
+        """Dlt's state, one folder per connection."""
         return self.data_dir / "dlt"
 
     @property
     def dbt_target_dir(self) -> Path:
-        """dbt's artifacts: manifest.json, run_results.json."""
+        """Dbt's artifacts: manifest.json, run_results.json."""
         return self.data_dir / "dbt"
 
     @property

@@ -1,1 +1,1 @@
-"""dlt sources: one folder per system, plus the demo portal. Sources bring rows; they give them no meaning."""
+"""dlt sources, one folder per system: they bring rows and give them no meaning."""

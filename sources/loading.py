@@ -97,13 +97,13 @@ def make_pipeline(
     The company's rules go the same way, as system `company`, connection `rules`.
     """
     pipelines_dir.mkdir(parents=True, exist_ok=True)
-    return dlt.pipeline(
+    pipeline: dlt.Pipeline = dlt.pipeline(
         pipeline_name=f"{system}__{connection}",
         pipelines_dir=str(pipelines_dir),
         destination=duckdb_destination(str(warehouse)),
         dataset_name=f"raw_{system}",
-        progress=None,
     )
+    return pipeline
 
 
 def load_connection(pipeline: dlt.Pipeline, connector: Connector) -> ConnectionLoad:
@@ -144,7 +144,9 @@ def load_connection(pipeline: dlt.Pipeline, connector: Connector) -> ConnectionL
     else:
         # The table exists in every company, also where nothing was ever deleted.
         _write_deleted(pipeline, [])
-    _write(pipeline, "load_log", ("source_key", "entity", "cut_at"), _log_table(connector, cut, loads))
+    _write(
+        pipeline, "load_log", ("source_key", "entity", "cut_at"), _log_table(connector, cut, loads)
+    )
     return ConnectionLoad(connector.source_key, cut.at, tuple(loads))
 
 
@@ -166,7 +168,9 @@ def finish_pending(pipeline: dlt.Pipeline) -> None:
         problem = str(failed.exception)
     else:
         return
-    raise SourceError(f"The interrupted load of {pipeline.pipeline_name} can't be finished: {problem}")
+    raise SourceError(
+        f"The interrupted load of {pipeline.pipeline_name} can't be finished: {problem}"
+    )
 
 
 def _run(pipeline: dlt.Pipeline, source: Any) -> Any:
@@ -193,7 +197,8 @@ def _reconcile(
             name = client.make_qualified_table_name(entity)
             reported = cut.reported.get(entity)
             upper = reported.upper_id if reported else None
-            condition, bound = "source_key = %s", [connector.source_key]
+            condition = "source_key = %s"
+            bound: list[str | int] = [connector.source_key]
             if upper is not None:
                 condition, bound = condition + " and id <= %s", [*bound, upper]
             raw = client.execute_sql(f"select count(*) from {name} where {condition}", *bound)
@@ -283,7 +288,9 @@ def _log_table(connector: Connector, cut: Cut, loads: Iterable[EntityLoad]) -> p
     )
 
 
-def _write(pipeline: dlt.Pipeline, name: str, primary_key: tuple[str, ...], table: pa.Table) -> None:
+def _write(
+    pipeline: dlt.Pipeline, name: str, primary_key: tuple[str, ...], table: pa.Table
+) -> None:
     pipeline.run(
         dlt.resource(
             [table],

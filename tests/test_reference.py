@@ -210,7 +210,8 @@ class TestVisits:
 
     def test_templates_of_recurring_deals_are_left_out(self) -> None:
         found = portal([deal(5, is_recurring=True)], moves(5, (1, 0, "NEW")))
-        assert visits(found, RULES) == [] and deal_closes(found, RULES) == []
+        assert visits(found, RULES) == []
+        assert deal_closes(found, RULES) == []
 
     def test_a_stage_missing_in_the_dictionary_has_the_semantics_of_its_row(self) -> None:
         rows = [
@@ -404,7 +405,8 @@ class TestMatches:
             crm_activity_id=3,
             activities=[Activity(3, 2, 5)],
         )
-        assert match(call) == ("bound_deal", 5, "NEW") and not call.is_ambiguous
+        assert match(call) == ("bound_deal", 5, "NEW")
+        assert not call.is_ambiguous
 
     def test_an_activity_of_a_contact_binds_no_deal(self) -> None:
         call = only_call(
@@ -471,7 +473,8 @@ class TestMatches:
             crm_entity_type="DEAL",
             crm_entity_id=5,
         )
-        assert match(call) == (method, 5, "WORK") and call.visit_position == 1
+        assert match(call) == (method, 5, "WORK")
+        assert call.visit_position == 1
 
     def test_of_several_bound_deals_created_later_the_earliest_then_the_lowest_id(self) -> None:
         rows = [call_row(n, 10, call_id="x", crm_activity_id=n) for n in (8, 9, 10)]
@@ -519,7 +522,8 @@ class TestMatches:
     def test_chosen_open_deal_is_the_talkers_own(self) -> None:
         deals = [deal(5, contact_id=1, assigned_by_id=3), deal(6, contact_id=1, assigned_by_id=4)]
         call = only_call(deals, moves(5, (1, 0, "NEW"), (2, 5, "WORK")), 10, portal_user_id=4)
-        assert match(call) == ("chosen_open_deal", 6, "NEW") and call.is_ambiguous
+        assert match(call) == ("chosen_open_deal", 6, "NEW")
+        assert call.is_ambiguous
 
     def test_then_the_latest_stage_entry_before_the_call(self) -> None:
         deals = [deal(5, contact_id=1), deal(6, contact_id=1)]
@@ -626,8 +630,10 @@ class TestRandomPortals:
             assert max((v.entered_at for v in stays_found), default=0) <= found.clock
             load = call_load(calls_found, RANDOM_RULES)
             assert sum(row.calls for row in load) == sum(c.is_external for c in calls_found)
-        assert len(methods) == 10 and min(methods.values()) >= 20, methods
-        assert len(flags) == 5 and min(flags.values()) >= 50, flags
+        assert len(methods) == 10
+        assert min(methods.values()) >= 20, methods
+        assert len(flags) == 5
+        assert min(flags.values()) >= 50, flags
 
     def test_the_order_of_the_records_does_not_matter(self) -> None:
         for seed in range(50):

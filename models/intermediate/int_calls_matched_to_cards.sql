@@ -42,7 +42,7 @@ first_visits as (
     where visits.visit_number = 1
 ),
 
--- 1. Bound by the CRM ---------------------------------------------------------------------------
+-- 1. Bound by the CRM
 bound_states as (
     select
         calls.call_key,
@@ -96,7 +96,8 @@ matched_bound as (
         case
             when bound_ranked.state = 'open' then 'bound_deal'
             when bound_ranked.state = 'closed' then 'after_close'
-            when {{ seconds_between('bound_ranked.started_at', 'bound_ranked.created_at') }}
+            when
+                {{ seconds_between('bound_ranked.started_at', 'bound_ranked.created_at') }}
                 <= rules.call_starts_card_minutes * 60 then 'started_deal'
             else 'before_deal'
         end as match_method,
@@ -108,7 +109,7 @@ matched_bound as (
     where bound_ranked.choice = 1
 ),
 
--- Cards of the client, for calls still unmatched ---------------------------------------------------
+-- Cards of the client, for calls still unmatched
 unbound as (
     select calls.*
     from calls
@@ -120,9 +121,15 @@ unbound as (
 -- The client's cards name the client or the calling contact; without an entity the calling
 -- contacts are the client's contacts with that number.
 parties as (
-    select call_key, client_key as party_key from unbound
+    select
+        call_key,
+        client_key as party_key
+    from unbound
     union
-    select call_key, contact_key as party_key from unbound
+    select
+        call_key,
+        contact_key as party_key
+    from unbound
     where contact_key is not null
     union
     select
@@ -153,7 +160,8 @@ card_states as (
         deals.deal_key,
         deals.id_order,
         deals.created_at,
-        case when deals.owner_employee_key = unbound.talker_employee_key then 1 else 0 end as is_own,
+        case when deals.owner_employee_key = unbound.talker_employee_key then 1 else 0 end
+            as is_own,
         visits.stage_visit_key,
         visits.entered_at,
         visits.semantics_since_at,
@@ -172,7 +180,7 @@ card_states as (
         on visits.pipeline_key = pipelines.pipeline_key
 ),
 
--- 3. and 4. Open deals; service only if nothing else is open ----------------------------------------
+-- 3. and 4. Open deals; service only if nothing else is open
 open_pools as (
     select
         *,
@@ -186,7 +194,7 @@ open_ranked as (
         *,
         row_number() over (
             partition by call_key
-            order by pool, is_own desc, entered_at desc, id_order
+            order by pool asc, is_own desc, entered_at desc, id_order asc
         ) as choice,
         count(*) over (partition by call_key, pool) as pool_count
     from open_pools
@@ -203,7 +211,7 @@ matched_open as (
     where choice = 1
 ),
 
--- 6. A card of the client is created soon after the call --------------------------------------------
+-- 6. A card of the client is created soon after the call
 started_ranked as (
     select
         card_states.call_key,
@@ -226,7 +234,7 @@ started_ranked as (
         and pipelines.pipeline_role <> 'ignore'
         and card_states.created_at > card_states.started_at
         and {{ seconds_between('card_states.started_at', 'card_states.created_at') }}
-            <= rules.call_starts_card_minutes * 60
+        <= rules.call_starts_card_minutes * 60
 ),
 
 matched_started as (
@@ -240,13 +248,13 @@ matched_started as (
     where choice = 1
 ),
 
--- 7. The client's latest deal was closed not long before --------------------------------------------
+-- 7. The client's latest deal was closed not long before
 closed_ranked as (
     select
         card_states.*,
         row_number() over (
             partition by card_states.call_key
-            order by card_states.semantics_since_at desc, card_states.id_order
+            order by card_states.semantics_since_at desc, card_states.id_order asc
         ) as choice
     from card_states
     left join matched_open
@@ -272,7 +280,7 @@ matched_closed as (
     where
         closed_ranked.choice = 1
         and {{ seconds_between('closed_ranked.semantics_since_at', 'closed_ranked.started_at') }}
-            <= rules.after_close_days * 86400
+        <= rules.after_close_days * 86400
 ),
 
 matched as (
@@ -285,7 +293,7 @@ matched as (
     select * from matched_closed
 ),
 
--- 8. The client's only open cards are in ignored pipelines ------------------------------------------
+-- 8. The client's only open cards are in ignored pipelines
 ignored as (
     select call_key
     from card_states

@@ -132,8 +132,8 @@ ranked as (
             order by
                 case when shared_with_open_card.client_key is not null then 0 else 1 end,
                 shared_touches.touched_at desc nulls last,
-                candidates.client_type_order,
-                candidates.client_id_order
+                candidates.client_type_order asc,
+                candidates.client_id_order asc
         ) as choice
     from candidates
     left join shared_with_open_card

@@ -5,11 +5,26 @@ with dates as (
 ),
 
 touched as (
-    select date_day, starts_at, ends_at, starts_at::date as utc_on from dates
+    select
+        date_day,
+        starts_at,
+        ends_at,
+        starts_at::date as utc_on
+    from dates
     union
-    select date_day, starts_at, ends_at, (starts_at + interval 12 hours)::date as utc_on from dates
+    select
+        date_day,
+        starts_at,
+        ends_at,
+        (starts_at + interval 12 hours)::date as utc_on
+    from dates
     union
-    select date_day, starts_at, ends_at, (ends_at - interval 1 microsecond)::date as utc_on from dates
+    select
+        date_day,
+        starts_at,
+        ends_at,
+        (ends_at - interval 1 microsecond)::date as utc_on
+    from dates
 )
 
 select

@@ -26,7 +26,9 @@ select
     current_visits.entered_at as stage_entered_at,
     current_visits.stage_semantics as deal_state,
     case
-        when current_visits.stage_semantics in ('won', 'lost') then current_visits.semantics_since_at
+        when
+            current_visits.stage_semantics in ('won', 'lost')
+            then current_visits.semantics_since_at
     end as closed_at,
     firsts.first_closed_at,
     firsts.visits_count

@@ -18,8 +18,10 @@ select
     amount,
     client_key,
     contact_key,
-    case when owner_id is not null then {{ hash_key(['source_key', 'owner_id']) }} end as owner_employee_key,
-    case when moved_by_id is not null then {{ hash_key(['source_key', 'moved_by_id']) }} end as mover_employee_key,
+    case when owner_id is not null then {{ hash_key(['source_key', 'owner_id']) }} end
+        as owner_employee_key,
+    case when moved_by_id is not null then {{ hash_key(['source_key', 'moved_by_id']) }} end
+        as mover_employee_key,
     created_at,
     moved_at,
     planned_close_at,

@@ -80,13 +80,15 @@ run_starts as (
     select
         *,
         case
-            when visit_number = 1
+            when
+                visit_number = 1
                 or previous_semantics <> stage_semantics
                 or previous_pipeline_key <> pipeline_key
                 then started_at
         end as run_started_at,
         case
-            when visit_number = 1
+            when
+                visit_number = 1
                 or previous_semantics <> stage_semantics
                 or previous_pipeline_key <> pipeline_key
                 then 1

@@ -21,13 +21,25 @@ rules as (
 ),
 
 instants as (
-    select min(created_at) as first_at, max(created_at) as last_at from deals
+    select
+        min(created_at) as first_at,
+        max(created_at) as last_at
+    from deals
     union all
-    select min(started_at), max(started_at) from calls
+    select
+        min(started_at) as first_at,
+        max(started_at) as last_at
+    from calls
     union all
-    select min(entered_at), max(entered_at) from entries
+    select
+        min(entered_at) as first_at,
+        max(entered_at) as last_at
+    from entries
     union all
-    select min(as_of_at), max(as_of_at) from connections
+    select
+        min(as_of_at) as first_at,
+        max(as_of_at) as last_at
+    from connections
 ),
 
 bounds as (

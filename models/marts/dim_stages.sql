@@ -50,7 +50,8 @@ roles_by_stage as (
 )
 
 select
-    {{ hash_key(['all_stages.source_key', 'all_stages.pipeline_id', 'all_stages.stage_id']) }} as stage_key,
+    {{ hash_key(['all_stages.source_key', 'all_stages.pipeline_id', 'all_stages.stage_id']) }}
+        as stage_key,
     all_stages.source_key,
     {{ hash_key(['all_stages.source_key', 'all_stages.pipeline_id']) }} as pipeline_key,
     all_stages.stage_id,

@@ -11,7 +11,10 @@ employees as (
 )
 
 select
-    {{ hash_key(['findings.rule_id', 'findings.source_key', 'findings.entity', 'findings.record_id']) }} as issue_key,
+    {{ hash_key([
+        'findings.rule_id', 'findings.source_key', 'findings.entity', 'findings.record_id',
+    ]) }}
+        as issue_key,
     findings.rule_id,
     rules.rule_name,
     rules.severity,

@@ -31,7 +31,8 @@ select
     visits.left_at,
     visits.valid_to,
     visits.semantics_since_at,
-    ({{ seconds_between('visits.entered_at', 'visits.left_at') }})::decimal(18, 3) as duration_seconds,
+    ({{ seconds_between('visits.entered_at', 'visits.left_at') }})::decimal(18, 3)
+        as duration_seconds,
     coalesce(deals.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
     'current' as owner_basis,
     case

@@ -99,7 +99,8 @@ by_source as (
     select
         summed.*,
         'source' as segment_type,
-        case when summed.deal_key is null then '(no card)' else deals.source_name end as segment_value
+        case when summed.deal_key is null then '(no card)' else deals.source_name end
+            as segment_value
     from summed
     left join deals
         on summed.deal_key = deals.deal_key

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping
 
+import dlt
 from dagster import (
     AssetExecutionContext,
     AssetKey,
@@ -24,7 +25,6 @@ from orchestration.settings import Settings
 from sources.bitrix24 import TABLES, Bitrix24Client, Bitrix24Connector
 from sources.bitrix24.credentials import webhook_url
 from sources.company import SCHEMAS, read_company
-from sources.connection import Connector
 from sources.derived.phone_numbers import add_phone_numbers
 from sources.loading import ConnectionLoad, load_connection, load_rules, make_pipeline
 
@@ -34,7 +34,9 @@ ConnectorFactory = Callable[[str, str], Bitrix24Connector]
 
 def connector_of(company: str, connection: str) -> Bitrix24Connector:
     """The Bitrix24 portal of one connection, with its webhook from dlt's secrets."""
-    return Bitrix24Connector(Bitrix24Client(webhook_url(company, connection), connection), connection)
+    return Bitrix24Connector(
+        Bitrix24Client(webhook_url(company, connection), connection), connection
+    )
 
 
 def load_assets(settings: Settings) -> list[AssetsDefinition]:
@@ -57,7 +59,7 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
     )
     def load_company_rules(
         context: AssetExecutionContext, warehouse: Warehouse
-    ) -> Iterator[MaterializeResult]:
+    ) -> Iterator[MaterializeResult[None]]:
         with readable_failures(), relayed_to(context.log):
             rules = read_company(settings.company_dir)
             urls = {
@@ -84,7 +86,7 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
     )
     def load_bitrix24(
         context: AssetExecutionContext, warehouse: Warehouse
-    ) -> Iterator[MaterializeResult]:
+    ) -> Iterator[MaterializeResult[None]]:
         loads: list[ConnectionLoad] = []
         with readable_failures(), relayed_to(context.log):
             for connector in _connectors(settings):
@@ -108,7 +110,9 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
         description="Phone texts of calls and contacts in E.164, only new ones.",
         pool=pool,
     )
-    def phone_numbers(context: AssetExecutionContext, warehouse: Warehouse) -> MaterializeResult:
+    def phone_numbers(
+        context: AssetExecutionContext, warehouse: Warehouse
+    ) -> MaterializeResult[None]:
         with readable_failures():
             region = read_company(settings.company_dir).rules.company.phone_region
             with warehouse.connect() as connection:
@@ -125,7 +129,7 @@ def _connectors(settings: Settings) -> Iterator[Bitrix24Connector]:
         yield connector_of(settings.company, connection)
 
 
-def _pipeline(settings: Settings, system: str, connection: str):  # type: ignore[no-untyped-def]
+def _pipeline(settings: Settings, system: str, connection: str) -> dlt.Pipeline:
     settings.make_folders()
     return make_pipeline(
         system,

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from dagster import AssetExecutionContext, AssetKey, AssetsDefinition
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, dbt_assets
+from dagster_dbt import (
+    DagsterDbtTranslator,
+    DagsterDbtTranslatorSettings,
+    DbtCliResource,
+    dbt_assets,
+)
 
 from orchestration.manifest import dbt_executable
 from orchestration.resources import Warehouse
@@ -45,16 +50,14 @@ def model_assets(settings: Settings, manifest: Path) -> AssetsDefinition:
     ) -> Iterator[Any]:
         settings.make_folders()
         with _environment(settings.dbt_environment()):
-            invocation = dbt.cli(
-                ["build"], context=context, target_path=settings.dbt_target_dir
-            )
+            invocation = dbt.cli(["build"], context=context, target_path=settings.dbt_target_dir)
             yield from invocation.stream()
 
     return models
 
 
 def dbt_resource() -> DbtCliResource:
-    """dbt of this environment, on the project at the root."""
+    """Dbt of this environment, on the project at the root."""
     return DbtCliResource(
         project_dir=str(PROJECT_DIR),
         profiles_dir=str(PROJECT_DIR),

@@ -39,7 +39,9 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
         description="Judges the newest build: a failed blocking check stops publishing.",
         pool=pool,
     )
-    def quality_gate(context: AssetExecutionContext, warehouse: Warehouse) -> MaterializeResult:
+    def quality_gate(
+        context: AssetExecutionContext, warehouse: Warehouse
+    ) -> MaterializeResult[None]:
         with readable_failures(), warehouse.connect() as connection:
             verdict = judge(connection)
         if not verdict.is_open:
@@ -59,7 +61,9 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
         description="Parquet files and one DuckDB file for BI, without personal data.",
         pool=pool,
     )
-    def published_files(context: AssetExecutionContext, warehouse: Warehouse) -> MaterializeResult:
+    def published_files(
+        context: AssetExecutionContext, warehouse: Warehouse
+    ) -> MaterializeResult[None]:
         with readable_failures():
             rules = read_company(settings.company_dir).rules
             with warehouse.connect() as connection:

@@ -91,7 +91,7 @@ def publish_files(
                 [as_of_at],
             )
             connection.execute(
-                f'copy published.marts."{table.name}" to \'{aside / (table.name + ".parquet")}\' '
+                f"copy published.marts.\"{table.name}\" to '{aside / (table.name + '.parquet')}' "
                 "(format parquet, compression zstd)"
             )
             count = connection.execute(

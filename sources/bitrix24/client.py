@@ -151,9 +151,7 @@ class Bitrix24Client:
             for key, result in results.items()
         }
 
-    def pages(
-        self, method: str, parameters: Mapping[str, Any], start: int = 0
-    ) -> Iterator[Answer]:
+    def pages(self, method: str, parameters: Mapping[str, Any], start: int = 0) -> Iterator[Answer]:
         """All pages by `next`: for the small lists that only know offsets."""
         while True:
             answer = self.call(method, {**parameters, "start": start})
@@ -222,9 +220,7 @@ class Bitrix24Client:
             ):
                 raise _Busy(code, response.status_code, None)
             description = str(body.get("error_description", ""))
-            raise PortalError(
-                self._sentence(method, response.status_code, code, description), code
-            )
+            raise PortalError(self._sentence(method, response.status_code, code, description), code)
         if "result" not in body:
             raise PortalError(f"{self.host} answered {method} without a result.")
         time = body.get("time") or {}

@@ -76,8 +76,8 @@ class Bitrix24Connector:
         connection: the connection's name in the company's rules.
     """
 
-    system = "bitrix24"
-    entities = (
+    system: str = "bitrix24"
+    entities: tuple[str, ...] = (
         "users",
         "departments",
         "categories",
@@ -148,7 +148,9 @@ def bitrix24(
         tally.add(table.name, len(rows), len(refused))
         return parsed
 
-    def by_id(entity: IdList, after: int, filters: Mapping[str, Any]) -> Iterator[tuple[pa.Table, int]]:
+    def by_id(
+        entity: IdList, after: int, filters: Mapping[str, Any]
+    ) -> Iterator[tuple[pa.Table, int]]:
         """Chunks of rows with an id above `after`, each with the highest id so far."""
         name = entity.table.name
         chunk: list[pa.Table] = []

@@ -108,9 +108,7 @@ def parse_instant(value: Any, portal_zone: dt.tzinfo | None = None) -> int | Non
     return _microseconds(instant)
 
 
-def _parse_row(
-    row: Any, readers: Sequence[tuple[Column, Callable[[Any], Any]]]
-) -> list[Any]:
+def _parse_row(row: Any, readers: Sequence[tuple[Column, Callable[[Any], Any]]]) -> list[Any]:
     if not isinstance(row, Mapping):
         raise Unreadable("the row is not an object")
     parsed = []

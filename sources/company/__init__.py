@@ -31,8 +31,12 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         ]
     ),
     "connections": pa.schema(
-        [pa.field("source_key", _TEXT), pa.field("system", _TEXT), pa.field("talk_basis", _TEXT)]
-        + [pa.field("portal_url", _TEXT)]
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("system", _TEXT),
+            pa.field("talk_basis", _TEXT),
+            pa.field("portal_url", _TEXT),
+        ]
     ),
     "pipeline_roles": pa.schema(
         [

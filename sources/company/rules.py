@@ -25,9 +25,7 @@ SYSTEMS = ("bitrix24",)
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 PipelineRole = Literal["sales", "setter", "service", "ignore"]
-StageRole = Literal[
-    "key", "qualified", "appointment", "proposal", "contract", "invoice", "payment"
-]
+StageRole = Literal["key", "qualified", "appointment", "proposal", "contract", "invoice", "payment"]
 
 
 def _known_zone(name: str) -> str:

@@ -1,1 +1,1 @@
-"""The demo portal: a loopback stand-in for Bitrix24, an invented company, and replays of csv folders."""
+"""The demo portal: a stand-in for Bitrix24 on loopback, an invented company, replays."""

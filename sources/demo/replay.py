@@ -270,21 +270,20 @@ class _Replay:
                 first_seen[pipeline, stage].append(position[key])
         unlisted = [key for key in first_seen if key not in self.semantics]
         unlisted.sort(key=lambda key: sum(first_seen[key]) / len(first_seen[key]))
-        for key in unlisted:
-            self.semantics[key] = None
+        self.semantics |= dict.fromkeys(unlisted)
         self.report.derived["stages"] = len(unlisted)
 
         self.stage_sort: dict[tuple[str, str], int] = {}
         self.stage_ids: dict[tuple[str, str], str] = {}
         for pipeline, category in self.pipeline_ids.items():
-            stages = [key for key in self.semantics if key[0] == pipeline]
+            stages = [listed for listed in self.semantics if listed[0] == pipeline]
             if not stages:
                 # A pipeline that only deals.csv names still needs a stage to stand on.
                 stages = [(pipeline, "New")]
                 self.semantics[stages[0]] = None
-            for number, key in enumerate(stages, start=1):
-                self.stage_sort[key] = sorts.get(key, 10 * number)
-                self.stage_ids[key] = (f"C{category}:" if category else "") + f"STAGE_{number}"
+            for number, place in enumerate(stages, start=1):
+                self.stage_sort[place] = sorts.get(place, 10 * number)
+                self.stage_ids[place] = (f"C{category}:" if category else "") + f"STAGE_{number}"
 
     # Ids -----------------------------------------------------------------------------------
 
@@ -327,7 +326,12 @@ class _Replay:
         store.insert(
             "category",
             (
-                {"ID": category, "NAME": name, "SORT": 10 * (category + 1), "IS_DEFAULT": not category}
+                {
+                    "ID": category,
+                    "NAME": name,
+                    "SORT": 10 * (category + 1),
+                    "IS_DEFAULT": not category,
+                }
                 for name, category in self.pipeline_ids.items()
             ),
         )
@@ -365,16 +369,11 @@ class _Replay:
         self.report.counts["stages"] = len(self.stage_ids)
 
     def _write_users(self, store: PortalStore) -> None:
-        names = dict.fromkeys(
-            row["department"] for row in self.users.values() if row["department"]
-        )
+        names = dict.fromkeys(row["department"] for row in self.users.values() if row["department"])
         departments = {name: number for number, name in enumerate(names, start=1)}
         store.insert(
             "department",
-            (
-                {"ID": number, "NAME": name, "SORT": 500}
-                for name, number in departments.items()
-            ),
+            ({"ID": number, "NAME": name, "SORT": 500} for name, number in departments.items()),
         )
 
         def rows() -> Iterator[dict[str, Any]]:
@@ -603,7 +602,9 @@ def _read(folder: Path, form: FileForm, key: str | None) -> Iterator[_Row]:
                         f"{form.name}, line {reader.line_num}: {len(cells)} values for "
                         f"{len(header)} columns"
                     )
-                row = _Row(form, reader.line_num, dict(zip(header, map(str.strip, cells), strict=True)))
+                row = _Row(
+                    form, reader.line_num, dict(zip(header, map(str.strip, cells), strict=True))
+                )
                 if key is not None:
                     text = row.needed(key)
                     if text in lines:

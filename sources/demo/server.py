@@ -89,7 +89,8 @@ def serve_in_process(store_path: Path, *, limited: bool = False) -> Iterator[str
         text=True,
         cwd=Path(__file__).parents[2],
     )
-    assert process.stdin is not None and process.stdout is not None
+    assert process.stdin is not None
+    assert process.stdout is not None
     try:
         # The secret goes through the pipe: a command line is readable by every user.
         process.stdin.write(code + "\n")

@@ -293,6 +293,7 @@ class PortalStore:
             self._connection.execute("analyze")
 
     def close(self) -> None:
+        """Close the file."""
         self._connection.close()
 
     def __enter__(self) -> PortalStore:
@@ -332,7 +333,7 @@ class PortalStore:
             )
 
     def delete(self, entity_name: str, record_id: int) -> None:
-        """Remove a record; a deal takes its stage history and activities with it, as in Bitrix24."""
+        """Remove a record; a deal takes its history and activities with it, as in Bitrix24."""
         with self._connection:
             self._connection.execute(f'delete from "{entity_name}" where "ID" = ?', (record_id,))
             if entity_name == "deal":

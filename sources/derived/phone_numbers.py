@@ -59,9 +59,7 @@ def add_phone_numbers(connection: duckdb.DuckDBPyConnection, region: str) -> int
             "raw_text": pd.Series([text for (text,) in texts], dtype="string"),
             "region": pd.Series([region] * len(texts), dtype="string"),
             "library_version": pd.Series([version] * len(texts), dtype="string"),
-            "phone_e164": pd.Series(
-                [normalise(text, region) for (text,) in texts], dtype="string"
-            ),
+            "phone_e164": pd.Series([normalise(text, region) for (text,) in texts], dtype="string"),
         }
     )
     if fresh.empty:

@@ -27,7 +27,7 @@ flagged as (
     left join deleted
         on deals.source_key = deleted.source_key
         and deals.deal_id = deleted.record_id
-        and deleted.noticed_at >= deals.received_at
+        and deals.received_at <= deleted.noticed_at
 )
 
 select
@@ -70,5 +70,5 @@ select
     is_recurring as is_template,
     is_deleted,
     is_after_cut,
-    not (is_recurring or is_deleted or is_after_cut) as is_counted
+    not(is_recurring or is_deleted or is_after_cut) as is_counted
 from flagged

@@ -29,13 +29,25 @@ dismissals as (
 ),
 
 named_ids as (
-    select source_key, owner_id as employee_id from deals
+    select
+        source_key,
+        owner_id as employee_id
+    from deals
     union all
-    select source_key, moved_by_id from deals
+    select
+        source_key,
+        moved_by_id as employee_id
+    from deals
     union all
-    select source_key, created_by_id from deals
+    select
+        source_key,
+        created_by_id as employee_id
+    from deals
     union all
-    select source_key, talker_id from calls
+    select
+        source_key,
+        talker_id as employee_id
+    from calls
 ),
 
 named as (

@@ -63,7 +63,8 @@ inferred_opening as (
         false as was_before_creation,
         pipeline_id,
         case when stage_semantics = 'open' then stage_id else '(unknown)' end as stage_id,
-        case when stage_semantics = 'open' then stage_semantics_code else 'P' end as stage_semantics_code,
+        case when stage_semantics = 'open' then stage_semantics_code else 'P' end
+            as stage_semantics_code,
         true as is_inferred
     from without_history
 ),

@@ -32,17 +32,29 @@ listed as (
         on statuses.source_key = connections.source_key
 ),
 
+named_rows as (
+    select
+        source_key,
+        pipeline_id,
+        stage_id,
+        stage_semantics_code
+    from history
+    union all
+    select
+        source_key,
+        pipeline_id,
+        stage_id,
+        stage_semantics_code
+    from deals
+),
+
 named as (
     select
         source_key,
         pipeline_id,
         stage_id,
         max(stage_semantics_code) as semantics_code
-    from (
-        select source_key, pipeline_id, stage_id, stage_semantics_code from history
-        union all
-        select source_key, pipeline_id, stage_id, stage_semantics_code from deals
-    )
+    from named_rows
     group by source_key, pipeline_id, stage_id
 )
 
@@ -55,7 +67,9 @@ select
     coalesce(listed.is_listed, false) as is_listed,
     listed.stage_id is not null as is_known,
     -- Semantics come from the system's field, never from the name; P, null and "" are in progress.
-    case coalesce(listed.semantics_code, case when listed.stage_id is null then named.semantics_code end)
+    case coalesce(
+        listed.semantics_code, case when listed.stage_id is null then named.semantics_code end
+    )
         when 'S' then 'won'
         when 'F' then 'lost'
         else 'open'

@@ -147,7 +147,11 @@ q5_unexplained_rows as (
         source_key as record_id,
         null::bigint as employee_key,
         null as card_url,
-        entity || ' of ' || source_key || ': the system reports ' || coalesce(rows_reported, rows_raw)
+        entity
+        || ' of '
+        || source_key
+        || ': the system reports '
+        || coalesce(rows_reported, rows_raw)
         || ' rows, raw holds ' || rows_raw || ' (' || rows_deleted || ' deleted, '
         || rows_quarantined || ' in quarantine), marts miss ' || unexplained_marts_count
         || ': load again; if it stays, rows were lost.' as sentence
@@ -163,7 +167,10 @@ q6_stage_disagrees as (
         deals.deal_id::varchar as record_id,
         deals.owner_employee_key as employee_key,
         deals.card_url,
-        'Deal ' || deals.deal_id || ' stands on ' || coalesce(card_stages.stage_name, 'another stage')
+        'Deal '
+        || deals.deal_id
+        || ' stands on '
+        || coalesce(card_stages.stage_name, 'another stage')
         || ', its history ends on ' || history_stages.stage_name || '.' as sentence
     from deals
     inner join system_deals
@@ -249,7 +256,7 @@ q12_history_out_of_time as (
         deals.owner_employee_key as employee_key,
         deals.card_url,
         'Deal ' || deals.deal_id || ' has a stage entry before its creation: counted at creation.'
-        as sentence
+            as sentence
     from visits
     inner join deals
         on visits.deal_key = deals.deal_key
@@ -290,8 +297,12 @@ quarantined as (
         payload_hash as record_id,
         null::bigint as employee_key,
         null as card_url,
-        'A row of ' || entity || ' could not be read and waits in quarantine (field ' || split_part(reason, ':', 1) || ').'
-        as sentence
+        'A row of '
+        || entity
+        || ' could not be read and waits in quarantine (field '
+        || split_part(reason, ':', 1)
+        || ').'
+            as sentence
     from quarantine
 ),
 
@@ -322,8 +333,10 @@ unknown_rules as (
         || ' has no stage ' || stage_roles.stage_id || '.' as sentence
     from stage_roles
     left join stages
-        on {{ hash_key(['stage_roles.source_key', 'stage_roles.pipeline_id', 'stage_roles.stage_id']) }}
-            = stages.stage_key
+        on {{ hash_key([
+            'stage_roles.source_key', 'stage_roles.pipeline_id', 'stage_roles.stage_id'
+        ]) }}
+        = stages.stage_key
     where stages.stage_key is null
     union all
     select

@@ -52,7 +52,8 @@ deal_counts as (
         count(*) as rows_held,
         count(*) filter (where is_deleted) as deleted_count,
         count(*) filter (where is_template and not is_deleted) as template_count,
-        count(*) filter (where is_after_cut and not is_deleted and not is_template) as waiting_count,
+        count(*) filter (where is_after_cut and not is_deleted and not is_template)
+            as waiting_count,
         0 as merged_count,
         0 as orphan_count
     from deals
@@ -60,7 +61,11 @@ deal_counts as (
 ),
 
 deal_marts as (
-    select source_key, 'deals' as entity, count(*) as rows_in_marts from fct_deals
+    select
+        source_key,
+        'deals' as entity,
+        count(*) as rows_in_marts
+    from fct_deals
     group by source_key
 ),
 
@@ -82,7 +87,11 @@ call_counts as (
 ),
 
 call_marts as (
-    select source_key, 'calls' as entity, count(*) as rows_in_marts from fct_calls
+    select
+        source_key,
+        'calls' as entity,
+        count(*) as rows_in_marts
+    from fct_calls
     group by source_key
 ),
 
@@ -108,7 +117,11 @@ history_counts as (
 ),
 
 history_marts as (
-    select source_key, 'stage_history' as entity, count(*) as rows_in_marts from entries
+    select
+        source_key,
+        'stage_history' as entity,
+        count(*) as rows_in_marts
+    from entries
     group by source_key
 ),
 

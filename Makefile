@@ -1,0 +1,79 @@
+# callfunnel. `make` alone lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+STAMP := .venv/.callfunnel-synced
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_PROJECT_ENVIRONMENT := .venv
+export DAGSTER_HOME := $(CURDIR)
+export DBT_SEND_ANONYMOUS_USAGE_STATS := false
+export PYTHONPATH := $(CURDIR)
+
+REPLAY ?=
+SEED ?= 1
+PORT ?= 3000
+COMPANY ?= $(or $(CALLFUNNEL_COMPANY),demo)
+ARGS ?=
+
+RUN = .venv/bin/python -m orchestration
+REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
+
+.PHONY: help setup demo dev run dbt summary test test-long lint format bench-load clean
+
+help: ## List the targets
+	@echo "callfunnel: what does our sales department really do, and what does it bring?"
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(STAMP) ## Make the virtual environment with the locked dependencies
+
+$(UV):
+	@command -v $(PYTHON) >/dev/null || { echo "python3 is missing: install Python 3.11, 3.12 or 3.13 (Debian: apt install python3 python3-venv)."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "$$($(PYTHON) --version) does not fit: callfunnel needs Python 3.11, 3.12 or 3.13; name one with make PYTHON=python3.12 …"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "The venv module is missing: apt install python3-venv."; exit 1; }
+	@echo "setting up: uv $(UV_VERSION)"
+	@$(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) || { rm -rf .uv; echo "uv could not be installed: is the package registry reachable?"; exit 1; }
+
+$(STAMP): uv.lock pyproject.toml | $(UV)
+	@echo "setting up: locked dependencies (about 1 GB in .venv)"
+	@$(UV) sync --frozen --quiet --python "$$(command -v $(PYTHON))" || { echo "The dependencies could not be installed: is the package registry reachable?"; exit 1; }
+	@touch $@
+
+demo: $(STAMP) ## The main job on the demo company (REPLAY=<folder> replays csv files, SEED=<n> invents another)
+	@$(RUN) demo --seed $(SEED) $(REPLAY_OPTION)
+
+dev: $(STAMP) ## The Dagster UI on 127.0.0.1 with the demo portal beside it (PORT=, REPLAY=)
+	@$(RUN) dev --seed $(SEED) --port $(PORT) $(REPLAY_OPTION)
+
+run: $(STAMP) ## The main job of a real company, once, now (COMPANY=<folder of companies/>)
+	@$(RUN) run --company $(COMPANY)
+
+dbt: $(STAMP) ## dbt on the company's warehouse, under its lock (ARGS="build --select fct_calls")
+	@CALLFUNNEL_COMPANY=$(COMPANY) $(RUN) dbt $(ARGS)
+
+summary: $(STAMP) ## Print the summary of the last run again (COMPANY=)
+	@$(RUN) summary --company $(COMPANY)
+
+test: $(STAMP) ## All tests but the long ones
+	@.venv/bin/pytest -m "not long" $(ARGS)
+
+test-long: $(STAMP) ## The long tests: hundreds of random companies, the large company
+	@.venv/bin/pytest -m long $(ARGS)
+
+lint: $(STAMP) ## ruff, mypy, sqlfluff, yamllint
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/sqlfluff lint --processes 2 models expectations/sql
+	@.venv/bin/yamllint --strict .
+
+format: $(STAMP) ## Format Python and fix what linters can
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+clean: ## Remove what runs produced (data/), keep the environment
+	@rm -rf data target logs .pytest_cache .mypy_cache .ruff_cache
