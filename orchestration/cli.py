@@ -182,7 +182,7 @@ def _serve_ui(company: str | None, port: int) -> None:
 
 
 def _stop_group(process: subprocess.Popen[bytes]) -> None:
-    for stop, seconds in ((signal.SIGINT, 20), (signal.SIGTERM, 10), (signal.SIGKILL, 5)):
+    for stop, seconds in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, stop)
         try:

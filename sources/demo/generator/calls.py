@@ -46,6 +46,7 @@ _GAP_SECONDS = 20
 two calls at once, so that overlapping calls are the planted ones."""
 
 _LAST_CALL = 900
+"""Seconds before the clock after which no call starts."""
 
 
 class CallMaker:

@@ -31,16 +31,18 @@ from sources.demo.generator.records import (
 from sources.demo.generator.rhythm import DAY, HOUR, Seconds, time_of_day
 from sources.demo.generator.streams import apportion, stream
 
-LAST_DEAL = 600
+_LAST_DEAL = 600
 """Seconds before the clock after which nothing is created."""
 
 # Shares of fates; what is still under way at the clock turns part of them into open deals.
 _WON_FATE, _LOST_FATE = 0.29, 0.445
-_WON_FACTOR = dict(enumerate((0.9, 0.8, 1.1, 1.5, 0.8)))
+# By pipeline: service wins more often than wholesale.
+_WON_FACTOR = np.array([0.9, 0.8, 1.1, 1.5, 0.8])
 _STEP_BACK_SHARE = 0.05
 _OLD_PIPELINE_MONTHS = 7
 """The old pipeline gets no new deals in so many last calendar months."""
 
+# A row per pipeline, a column per source.
 _SOURCE_SHARES = np.array(
     [
         [0.28, 0.30, 0.18, 0.10, 0.03, 0.08, 0.03],
@@ -147,7 +149,7 @@ class DealMaker:
             rng.integers(7 * HOUR, 24 * HOUR, size=count),
             time_of_day(rng, count),
         )
-        return self._at.not_too_late(rng, times, LAST_DEAL)
+        return self._at.not_too_late(rng, times, _LAST_DEAL)
 
     def _owners(self, rng: np.random.Generator, category: Ints) -> Ints:
         owner = np.empty(len(category), dtype=np.int64)
@@ -164,7 +166,7 @@ class DealMaker:
         """Stage visits of the deals; also the positions of each deal's first and last visit."""
         count = len(created)
         fate = rng.random(count)
-        won_share = _WON_FATE * np.array([_WON_FACTOR[c] for c in range(len(PIPELINES))])[category]
+        won_share = _WON_FATE * _WON_FACTOR[category]
         is_won = fate < won_share
         is_lost = (fate >= won_share) & (fate < won_share + _LOST_FATE)
         pace = rng.lognormal(0.0, 0.5, size=count)
@@ -262,7 +264,7 @@ class DealMaker:
         rng = stream(self._at.seed, "lone contacts", chunk)
         low, high = self._at.days_of(chunk)
         times = self._at.rhythm.pick_days(rng, low, high, count) * DAY + time_of_day(rng, count)
-        return self._at.not_too_late(rng, times, LAST_DEAL)
+        return self._at.not_too_late(rng, times, _LAST_DEAL)
 
     def _contacts(self, deals: Deals, lone: Seconds) -> Contacts:
         rng = stream(self._at.seed, "contacts")

@@ -116,7 +116,20 @@ def test_another_seed_gives_another_company(tiny: list[Chunk]) -> None:
         assert not ours["calls_after_close", entity].equals(theirs["calls_after_close", entity])
 
 
-@pytest.mark.parametrize("left_out", TROUBLES)
+@pytest.mark.parametrize("name", TROUBLES)
+def test_a_trouble_alone_is_the_same_as_among_all_others(tiny: list[Chunk], name: str) -> None:
+    expected = [chunk for chunk in tiny if chunk.label == name or chunk.label not in TROUBLES]
+
+    alone = list(generate(TINY, without=TROUBLES.keys() - {name}))
+
+    assert_equal_frames(frames_by_label(expected), frames_by_label(alone))
+    assert [chunk.planted for chunk in expected] == [chunk.planted for chunk in alone]
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    ["dismissed_before_first_load", "contacts_with_two_open_deals", "calls_after_close"],
+)
 def test_a_trouble_left_out_changes_no_other_record(tiny: list[Chunk], left_out: str) -> None:
     others = [chunk for chunk in tiny if chunk.label != left_out]
 

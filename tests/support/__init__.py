@@ -1,0 +1,1 @@
+"""What several tests lean on: companies in temporary folders, loads, builds, rows."""

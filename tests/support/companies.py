@@ -1,0 +1,125 @@
+"""Companies in temporary folders, loaded and built by the product's own code."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import dlt
+import duckdb
+
+from orchestration.manifest import dbt_executable
+from orchestration.settings import PROJECT_DIR, Settings
+from sources.bitrix24 import Bitrix24Client, Bitrix24Connector
+from sources.company import read_company
+from sources.demo.portal import Portal
+from sources.demo.server import serve_in_thread
+from sources.demo.store import PortalStore
+from sources.derived.phone_numbers import add_phone_numbers
+from sources.loading import ConnectionLoad, load_connection, load_rules, make_pipeline
+
+RULES = """
+[company]
+name = "Test company"
+time_zone = "{zone}"
+
+{connections}
+[segments]
+product = "UF_CRM_PRODUCT"
+grade = "UF_CRM_GRADE"
+"""
+
+
+def make_company(
+    root: Path,
+    name: str = "testco",
+    connections: Sequence[str] = ("main",),
+    zone: str = "Europe/Moscow",
+    files: Mapping[str, str] | None = None,
+) -> Settings:
+    """A company's folder with rules, and settings that point at it."""
+    folder = root / "companies" / name
+    folder.mkdir(parents=True)
+    sections = "\n".join(
+        f'[connections.bitrix24.{connection}]\ntalk_basis = "talk"\n'
+        'portal_url = "https://test.bitrix24.example"\n'
+        for connection in connections
+    )
+    rules = RULES.format(zone=zone, connections=sections)
+    (folder / "company.toml").write_text(rules, encoding="utf-8")
+    for file, text in (files or {}).items():
+        (folder / file).write_text(text, encoding="utf-8")
+    return Settings(
+        company=name,
+        companies_dir=root / "companies",
+        data_root=root / "data",
+        memory_limit="1GB",
+    )
+
+
+def pipeline_of(settings: Settings, connection: str = "main") -> dlt.Pipeline:
+    """The dlt pipeline of one Bitrix24 connection."""
+    settings.make_folders()
+    return make_pipeline(
+        "bitrix24",
+        connection,
+        warehouse=settings.warehouse,
+        pipelines_dir=settings.pipelines_dir,
+    )
+
+
+def load_portal(
+    settings: Settings, store: PortalStore, connection: str = "main", **portal: Any
+) -> ConnectionLoad:
+    """Load a store through the portal, over HTTP on loopback."""
+    with serve_in_thread(Portal(store, **portal)) as address:
+        connector = Bitrix24Connector(Bitrix24Client(address, connection), connection)
+        return load_connection(pipeline_of(settings, connection), connector)
+
+
+def load_company_rules(settings: Settings) -> None:
+    """Load the company's rules and derive phone numbers: all that dbt needs beside the portals."""
+    settings.make_folders()
+    pipeline = make_pipeline(
+        "company", "rules", warehouse=settings.warehouse, pipelines_dir=settings.pipelines_dir
+    )
+    load_rules(pipeline, read_company(settings.company_dir), {})
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        add_phone_numbers(connection, "RU")
+
+
+def dbt_build(
+    settings: Settings, *arguments: str, environment: Mapping[str, str] | None = None
+) -> None:
+    """Run dbt build on the company's warehouse; its output is the message of a failure."""
+    finished = subprocess.run(
+        [str(dbt_executable()), "build", *arguments],
+        cwd=PROJECT_DIR,
+        env={**os.environ, **settings.dbt_environment(), **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout[-4000:]
+
+
+@contextlib.contextmanager
+def warehouse(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection to the company's warehouse, in UTC."""
+    with duckdb.connect(str(settings.warehouse), read_only=read_only) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+
+
+def raw_count(settings: Settings, table: str, source_key: str = "bitrix24:main") -> int:
+    """Rows of one connection in a raw table."""
+    with warehouse(settings) as connection:
+        row = connection.execute(
+            f"select count(*) from raw_bitrix24.{table} where source_key = ?", [source_key]
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
