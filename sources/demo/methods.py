@@ -61,8 +61,7 @@ LISTS: Mapping[str, ListMethod] = {
 }
 SCOPES = tuple(sorted({method.scope for method in LISTS.values()}))
 
-_OPERATOR = re.compile(r"^(>=|<=|!@|!%|!=|=%|%=|><|>|<|@|=|!|%)?(.+)$")
-_MULTIPLE = frozenset({"PHONE", "EMAIL"})
+_OPERATOR = re.compile(r"^(>=|<=|!><|!@|!%|!=|=%|%=|><|>|<|@|=|!|%)?(.+)$")
 
 
 @dataclass(frozen=True)
@@ -134,7 +133,8 @@ def _start(parameters: Mapping[str, Any]) -> int:
 
 def _selected(entity: Entity, select: Any) -> set[str]:
     """Field names to print. `*` is every standard field without the multiple and custom ones."""
-    standard = {name for name in entity.columns if name not in _MULTIPLE and name != "CUSTOM"}
+    multiple = {name for name in ("PHONE", "EMAIL") if entity.columns.get(name) == "json"}
+    standard = entity.columns.keys() - multiple - {"CUSTOM"}
     if not select:
         return standard
     wanted = set(select.values()) if isinstance(select, Mapping) else set(select)
@@ -196,7 +196,8 @@ def _clause(
     quoted = f'"{column}"'
     if operator in ("><", "!><"):
         low, high = (_bound(store, kind, item) for item in list(value)[:2])
-        return f"{quoted} between ? and ?", [low, high]
+        negated = "not " if operator == "!><" else ""
+        return f"{quoted} {negated}between ? and ?", [low, high]
     if isinstance(value, list | tuple | Mapping) or operator in ("@", "!@"):
         items = list(value.values()) if isinstance(value, Mapping) else value
         items = items if isinstance(items, list | tuple) else [items]
