@@ -12,8 +12,9 @@ Files and columns (times ISO 8601 with an offset; ids may be any text):
 
 A missing file is derived from the others; `stage_history.csv` alone is enough. The portal speaks
 integers: an id column of plain positive integers keeps them, any other is numbered in natural
-order of its texts ("D2" before "D10"), equal on every replay of the folder. The original text
-stays beside it: `ORIGIN_ID` of deals and contacts, `XML_ID` of users, `CALL_ID` of calls.
+order of its texts ("D2" before "D10"), equal on every replay of the folder (history_id by time
+first). The original text stays beside it: `ORIGIN_ID` of deals and contacts, `XML_ID` of users,
+`CALL_ID` of calls.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ from sources.errors import InputError
 DEFAULT_PIPELINE = "Replay"
 EMPTY_CLOCK = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 LARGEST_ID = 2**53
+_WEEK = to_microseconds(dt.datetime(1970, 1, 8, tzinfo=dt.UTC))
+_END_OF_TIME = to_microseconds(dt.datetime.max.replace(tzinfo=dt.UTC))
+_LONGEST_NUMBER = 1_000
+"""Digits; Python refuses to read more than 4,300."""
 
 _SEMANTICS: Mapping[str, str | None] = {"open": None, "": None, "won": "S", "lost": "F"}
 _TRUE = frozenset({"true", "1", "y", "yes", "t"})
@@ -130,7 +135,10 @@ class _Row:
             raise self.error(column, f"{text!r} is not an ISO 8601 time") from None
         if instant.tzinfo is None:
             raise self.error(column, f"{text!r} has no offset; write for instance {text}+03:00")
-        return to_microseconds(instant)
+        try:
+            return to_microseconds(instant.astimezone(dt.UTC))
+        except OverflowError:
+            raise self.error(column, f"{text!r} lies outside of the years 1 to 9999") from None
 
     def flag(self, column: str, default: bool) -> bool:
         text = self[column].lower()
@@ -315,10 +323,10 @@ class _Replay:
         if all(_is_plain(text) for text in history_ids):
             self.history_ids = {text: int(text) for text in history_ids}
         else:
-            order = sorted(range(len(history_ids)), key=lambda index: self.entries[index][0])
-            self.history_ids = {
-                history_ids[index]: number for number, index in enumerate(order, start=1)
-            }
+            # By time, like a portal's own; history_id is the order within the same second.
+            times = {row["history_id"]: entered_at for entered_at, row, _, _ in self.entries}
+            order = sorted(history_ids, key=lambda text: (times[text], _natural(text)))
+            self.history_ids = {text: number for number, text in enumerate(order, start=1)}
 
     # Writing -------------------------------------------------------------------------------
 
@@ -471,7 +479,7 @@ class _Replay:
             "CONTACT_ID": self.client_ids.get(row["client_id"]) if row else None,
             "BEGINDATE": created_at,
             # The planned end: Bitrix24's default is a week after creation.
-            "CLOSEDATE": created_at + to_microseconds(dt.datetime(1970, 1, 8, tzinfo=dt.UTC)),
+            "CLOSEDATE": min(created_at + _WEEK, _END_OF_TIME),
             "OPENED": True,
             "CLOSED": semantics is not None,
             "ASSIGNED_BY_ID": self.user_ids.get(owner),
@@ -612,9 +620,23 @@ def _read(folder: Path, form: FileForm, key: str | None) -> Iterator[_Row]:
                     lines[text] = row.line
                 yield row
     except UnicodeDecodeError:
-        raise InputError(f"{form.name} is not UTF-8: save it as UTF-8 and replay again.") from None
+        raise InputError(
+            f"{form.name}, line {_line_not_utf8(path)}: is not UTF-8; save the file as UTF-8 and "
+            "replay again."
+        ) from None
     except csv.Error as error:
-        raise InputError(f"{form.name} is not readable as csv: {error}") from None
+        raise InputError(
+            f"{form.name}, line {reader.line_num}: is not readable as csv ({error})"
+        ) from None
+
+
+def _line_not_utf8(path: Path) -> int:
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError:
+            return number
+    return 1
 
 
 def _check_header(form: FileForm, header: list[str]) -> None:
@@ -623,18 +645,20 @@ def _check_header(form: FileForm, header: list[str]) -> None:
     for column in header:
         if column not in form.required + form.optional:
             raise InputError(
-                f"{form.name}: unknown column {column!r}; allowed are "
+                f"{form.name}, line 1: unknown column {column!r}; allowed are "
                 f"{', '.join(form.required + form.optional)}."
             )
         if header.count(column) > 1:
-            raise InputError(f"{form.name}: column {column!r} stands twice.")
+            raise InputError(f"{form.name}, line 1: column {column!r} stands twice.")
     missing = [column for column in form.required if column not in header]
     if missing:
-        raise InputError(f"{form.name}: column {', '.join(missing)} is missing.")
+        raise InputError(f"{form.name}, line 1: column {', '.join(missing)} is missing.")
 
 
 def _is_plain(text: str) -> bool:
-    return text.isascii() and text.isdigit() and text[0] != "0" and int(text) < LARGEST_ID
+    if not (text.isascii() and text.isdigit()) or text[0] == "0" or len(text) > _LONGEST_NUMBER:
+        return False
+    return int(text) < LARGEST_ID
 
 
 def _numbered(texts: Iterable[str]) -> dict[str, int]:
@@ -647,4 +671,7 @@ def _numbered(texts: Iterable[str]) -> dict[str, int]:
 
 def _natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
     parts = re.findall(r"\d+|\D+", text)
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts], text
+    return [
+        (0, int(part), "") if part.isdecimal() and len(part) <= _LONGEST_NUMBER else (1, 0, part)
+        for part in parts
+    ], text

@@ -691,8 +691,7 @@ def test_raw_parquet_is_what_the_source_makes_of_the_portals_answers(tmp_path: P
         ours, theirs = written.sort_by(order), served[name].sort_by(order)
         assert theirs.schema.equals(table.schema), name
         different = {column for column in ours.column_names if ours[column] != theirs[column]}
-        # The portal takes a user's EMAIL for a multiple field, which `user.get` then leaves out.
-        assert different <= ({"email"} if name == "users" else set()), name
+        assert not different, name
 
 
 def test_raw_parquet_goes_to_an_empty_folder_only(tmp_path: Path) -> None:

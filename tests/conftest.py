@@ -1,0 +1,66 @@
+"""Built once per session: the demo company, by the command a user would type."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestration.settings import PROJECT_DIR, Settings
+from sources.demo.store import PortalStore
+
+
+@dataclass(frozen=True)
+class DemoRun:
+    """One finished `make demo`."""
+
+    settings: Settings
+    dagster_home: Path
+    stdout: str
+    stderr: str
+    planted: Mapping[str, list[dict[str, Any]]]
+
+    @property
+    def store(self) -> Path:
+        return self.settings.data_dir / "portal.sqlite"
+
+
+def command_line(
+    *arguments: str, data_root: Path, dagster_home: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m orchestration …` as the Makefile does, with its own data and instance."""
+    dagster_home.mkdir(parents=True, exist_ok=True)
+    (dagster_home / "dagster.yaml").touch()
+    return subprocess.run(
+        [sys.executable, "-m", "orchestration", *arguments],
+        cwd=PROJECT_DIR,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(PROJECT_DIR),
+            "DAGSTER_HOME": str(dagster_home),
+            "CALLFUNNEL_DATA_ROOT": str(data_root),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
+    root = tmp_path_factory.mktemp("demo")
+    finished = command_line("demo", data_root=root / "data", dagster_home=root / "home")
+    assert finished.returncode == 0, finished.stderr[-4000:]
+    settings = Settings(company="demo", data_root=root / "data")
+    with PortalStore(settings.data_dir / "portal.sqlite", read_only=True) as store:
+        planted = store.meta("planted")
+    planted = json.loads(planted) if isinstance(planted, str) else planted
+    return DemoRun(settings, root / "home", finished.stdout, finished.stderr, planted)

@@ -1,0 +1,288 @@
+"""The demo company end to end: what was planted is found, what was loaded is counted."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from sources.demo.store import PortalStore
+from tests.conftest import DemoRun
+from tests.reference.records import read_store
+from tests.reference.rules import Rules
+from tests.support.agreement import differences
+from tests.support.companies import warehouse
+
+MOSCOW = ZoneInfo("Europe/Moscow")
+RULES = Rules(time_zone="Europe/Moscow", pipeline_roles={2: "setter", 3: "service"})
+
+
+def rows(run: DemoRun, sql: str, *bound: Any) -> list[tuple[Any, ...]]:
+    with warehouse(run.settings) as connection:
+        return connection.execute(sql, list(bound)).fetchall()
+
+
+def call(run: DemoRun, call_id: int) -> tuple[Any, ...]:
+    """match_method, deal_id, pipeline_id, stage_id of a call."""
+    found = rows(
+        run,
+        """
+        select calls.match_method, deals.deal_id, pipelines.pipeline_id, stages.stage_id
+        from marts.fct_calls as calls
+        left join marts.fct_deals as deals on calls.deal_key = deals.deal_key
+        left join marts.dim_stages as stages on calls.stage_key = stages.stage_key
+        left join marts.dim_pipelines as pipelines on calls.pipeline_key = pipelines.pipeline_key
+        where calls.call_id = ?
+        """,
+        call_id,
+    )
+    assert len(found) == 1, call_id
+    return found[0]
+
+
+def issues(run: DemoRun, rule: str) -> dict[str, str]:
+    return dict(
+        rows(run, "select record_id, sentence from marts.fct_data_quality_issues where rule_id = ?", rule)
+    )
+
+
+def test_marts_of_the_demo_equal_the_reference(demo_run: DemoRun) -> None:
+    with warehouse(demo_run.settings) as connection:
+        differing = differences(connection, "bitrix24:main", read_store(demo_run.store), RULES)
+    assert differing == {}
+
+
+def test_every_row_of_the_portal_is_in_raw_and_in_the_marts(demo_run: DemoRun) -> None:
+    with PortalStore(demo_run.store, read_only=True) as store:
+        held = {
+            name: store.query(f'select count(*) from "{name}"')[0][0]
+            for name in ("deal", "call", "stage_history", "user", "contact", "category")
+        }
+    raw = dict(
+        rows(demo_run, "select entity, rows_raw from staging.stg_bitrix24__load_log")
+    )
+    assert held["deal"] == raw["deals"]
+    assert held["call"] == raw["calls"]
+    assert held["stage_history"] == raw["stage_history"]
+    assert held["user"] == raw["users"]
+    assert held["contact"] == raw["contacts"]
+    assert rows(demo_run, "select count(*) from marts.fct_deals") == [(held["deal"],)]
+    assert rows(demo_run, "select count(*) from marts.fct_calls") == [(held["call"],)]
+    assert rows(demo_run, "select count(*) from marts.dim_pipelines") == [(held["category"],)]
+
+
+def test_open_deals_of_dismissed_employees_are_named(demo_run: DemoRun) -> None:
+    planted = {
+        str(deal_id)
+        for trouble in ("dismissed_before_first_load", "dismissed_inside_period")
+        for entry in demo_run.planted[trouble]
+        for deal_id in entry["open_deal_ids"]
+    }
+    assert planted <= issues(demo_run, "Q2").keys()
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    ["dismissed_before_first_load", "dismissed_inside_period", "works_after_dismissal"],
+)
+def test_employees_count_as_dismissed_from_the_day_after_their_last_action(
+    demo_run: DemoRun, trouble: str
+) -> None:
+    assert demo_run.planted[trouble]
+    for entry in demo_run.planted[trouble]:
+        last = dt.datetime.fromisoformat(entry["last_own_action_at"]).astimezone(MOSCOW).date()
+        found = rows(
+            demo_run,
+            "select dismissed_on, dismissed_on_basis, current_reporting_key "
+            "from marts.dim_employees where employee_id = ?",
+            entry["user_id"],
+        )
+        assert found == [(last + dt.timedelta(days=1), "last_own_action", -1)]
+
+
+def test_calls_under_a_dismissed_account_are_named_and_folded(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted["works_after_dismissal"]:
+        named = issues(demo_run, "Q3")
+        for call_id in entry["call_ids"]:
+            assert str(call_id) in named
+            assert rows(
+                demo_run,
+                "select reporting_employee_key from marts.fct_calls where call_id = ?",
+                call_id,
+            ) == [(-1,)]
+
+
+def test_no_report_row_names_a_dismissed_employee_after_dismissal(demo_run: DemoRun) -> None:
+    offenders = rows(
+        demo_run,
+        """
+        select load.called_on, load.segment_value
+        from metrics.metric_call_load__by_stage as load
+        inner join marts.dim_employees as employees
+            on load.segment_value = employees.employee_name || ' [' || employees.employee_id || ']'
+        where load.segment_type = 'talker' and load.called_on >= employees.former_from_on
+        """,
+    )
+    assert offenders == []
+    before = rows(
+        demo_run,
+        "select count(*) from metrics.metric_call_load__by_stage "
+        "where segment_type = 'talker' and segment_value like 'Former employees%'",
+    )
+    assert before[0][0] > 0
+
+
+def test_the_shared_line_is_named_with_its_users(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted["shared_line"]:
+        sentence = issues(demo_run, "Q8")[str(entry["extension"])]
+        for user_id in entry["user_ids"]:
+            name = rows(
+                demo_run,
+                "select employee_name from marts.dim_employees where employee_id = ?",
+                user_id,
+            )[0][0]
+            assert name in sentence
+
+
+def test_of_two_open_deals_the_planted_one_is_chosen(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted["contacts_with_two_open_deals"]:
+        for planted_call in entry["calls"]:
+            method, deal_id, *_ = call(demo_run, planted_call["call_id"])
+            assert (method, deal_id) == ("chosen_open_deal", planted_call["chosen_deal_id"])
+
+
+def test_a_call_in_the_second_of_a_move_belongs_to_the_new_stage(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted["calls_in_the_second_of_a_move"]:
+        _, *place = call(demo_run, entry["call_id"])
+        assert place == [entry["deal_id"], entry["category_id"], entry["stage_id"]]
+
+
+def test_stage_revisits_are_visits_of_their_own(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted["stage_revisits"]:
+        found = rows(
+            demo_run,
+            """
+            select count(*), max(visits.stage_visit_number)
+            from marts.fct_stage_visits as visits
+            inner join marts.fct_deals as deals on visits.deal_key = deals.deal_key
+            inner join marts.dim_stages as stages on visits.stage_key = stages.stage_key
+            inner join marts.dim_pipelines as pipelines
+                on visits.pipeline_key = pipelines.pipeline_key
+            where deals.deal_id = ? and stages.stage_id = ? and pipelines.pipeline_id = ?
+            """,
+            entry["deal_id"],
+            entry["stage_id"],
+            entry["category_id"],
+        )
+        assert found == [(entry["visits"], entry["visits"])]
+
+
+def test_a_deal_moved_between_pipelines_ends_in_the_new_one(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted["moved_between_pipelines"]:
+        found = rows(
+            demo_run,
+            """
+            select distinct pipelines.pipeline_id
+            from marts.fct_stage_visits as visits
+            inner join marts.fct_deals as deals on visits.deal_key = deals.deal_key
+            inner join marts.dim_pipelines as pipelines
+                on visits.pipeline_key = pipelines.pipeline_key
+            where deals.deal_id = ?
+            """,
+            entry["deal_id"],
+        )
+        assert {pipeline for (pipeline,) in found} >= {
+            entry["from_category_id"],
+            entry["to_category_id"],
+        }
+
+
+def test_a_move_to_another_lost_stage_does_not_redate_the_loss(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted["lost_to_other_lost"]:
+        found = rows(
+            demo_run,
+            "select deal_state, closed_at from marts.fct_deals where deal_id = ?",
+            entry["deal_id"],
+        )
+        first = dt.datetime.fromisoformat(entry["first_lost_at"]).astimezone(dt.UTC)
+        assert found == [("lost", first.replace(tzinfo=None))]
+
+
+def test_wins_without_an_amount_are_named(demo_run: DemoRun) -> None:
+    planted = {str(entry["deal_id"]) for entry in demo_run.planted["zero_amount_wins"]}
+    assert issues(demo_run, "Q10").keys() == planted
+
+
+def test_calls_after_the_close_take_the_planted_method(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted["calls_after_close"]:
+        method, deal_id, *_ = call(demo_run, entry["call_id"])
+        assert method == entry["expected_method"]
+        assert deal_id == (entry["deal_id"] if method == "after_close" else None)
+
+
+def test_calls_bound_to_a_later_deal_take_the_planted_method(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted["calls_bound_to_a_later_deal"]:
+        method, deal_id, *_ = call(demo_run, entry["call_id"])
+        assert (method, deal_id) == (entry["expected_method"], entry["deal_id"])
+
+
+def test_missed_calls_are_not_answered(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted["missed_never_called_back"]:
+        found = rows(
+            demo_run,
+            "select direction, is_answered, talk_seconds from marts.fct_calls where call_id = ?",
+            entry["call_id"],
+        )
+        assert found == [("inbound", False, 0)]
+
+
+def test_a_contact_with_thousands_of_calls_keeps_every_one(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted["contact_with_thousands_of_calls"]:
+        with PortalStore(demo_run.store, read_only=True) as store:
+            ids = [
+                row[0]
+                for row in store.query(
+                    "select ID from call where CRM_ENTITY_TYPE = 'CONTACT' and CRM_ENTITY_ID = ?",
+                    (entry["contact_id"],),
+                )
+            ]
+        assert len(ids) == entry["calls"]
+        marked = ", ".join(map(str, ids))
+        assert rows(
+            demo_run,
+            f"select count(*) from marts.fct_calls where call_id in ({marked}) and is_external",
+        ) == [(len(ids),)]
+
+
+def test_a_pipeline_without_new_deals_is_shown_with_zeros(demo_run: DemoRun) -> None:
+    """Dense: every stage of every pipeline has a row on the last day."""
+    missing = rows(
+        demo_run,
+        """
+        select stages.stage_id
+        from marts.dim_stages as stages
+        left join metrics.metric_call_load__by_stage as load
+            on stages.stage_key = load.stage_key
+            and load.segment_type = 'all'
+            and load.called_on = date '2026-06-30'
+        where load.stage_key is null
+        """,
+    )
+    assert missing == []
+
+
+def test_the_summary_is_short_and_names_the_culprits(demo_run: DemoRun) -> None:
+    out = demo_run.stdout
+    for heading in ("Rows per layer", "Calls by stage", "Checks", "Published files"):
+        assert heading in out
+    assert "no_open_card_belongs_to_a_dismissed_employee" in out
+    assert re.search(r"Open deal \d+ belongs to \w+ \w+", out)
+    assert len(out.splitlines()) < 120
+
+
+def test_long_work_shows_progress(demo_run: DemoRun) -> None:
+    assert re.search(r"calls: [\d,]+ of [\d,]+ received", demo_run.stderr)
+    assert re.search(r"models and tests: \d+ of \d+", demo_run.stderr)

@@ -1,0 +1,166 @@
+"""What is published: whole, current, without personal data."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from orchestration.publishing import files as publishing
+from orchestration.publishing.tables import PublishedTable, published_tables
+from sources.demo.store import PortalStore
+from tests.conftest import DemoRun
+
+
+@pytest.fixture(scope="module")
+def current(demo_run: DemoRun) -> Path:
+    return (demo_run.settings.published_dir / "current").resolve()
+
+
+def test_every_mart_and_metric_is_a_parquet_file_and_a_table(
+    current: Path, demo_run: DemoRun
+) -> None:
+    manifest = json.loads((current / "manifest.json").read_text())
+    names = {table["name"] for table in manifest["tables"]}
+    assert names >= {"fct_calls", "fct_deals", "fct_stage_visits", "metric_call_load__by_stage"}
+    with duckdb.connect(str(current / "marts_demo.duckdb"), read_only=True) as connection:
+        for table in manifest["tables"]:
+            path = current / f"{table['name']}.parquet"
+            counted = connection.execute(
+                f"select (select count(*) from '{path}'), (select count(*) from marts.{table['name']})"
+            ).fetchone()
+            assert counted == (table["rows"], table["rows"])
+
+
+def test_every_table_carries_its_generation_and_as_of(current: Path) -> None:
+    for path in current.glob("*.parquet"):
+        found = duckdb.sql(f"select distinct generation, as_of_at::varchar from '{path}'").fetchall()
+        assert found in ([], [(1, "2026-06-30 15:00:00")]), path.name
+
+
+def test_columns_with_personal_data_are_left_out(current: Path) -> None:
+    columns = {c[0] for c in duckdb.sql(f"describe from '{current}/fct_calls.parquet'").fetchall()}
+    assert "call_key" in columns
+    assert not columns & {"phone_e164", "recording_url"}
+    columns = {c[0] for c in duckdb.sql(f"describe from '{current}/fct_deals.parquet'").fetchall()}
+    assert "deal_title" not in columns
+
+
+def test_no_published_value_holds_a_phone_or_an_email_of_a_client(
+    current: Path, demo_run: DemoRun
+) -> None:
+    with PortalStore(demo_run.store, read_only=True) as store:
+        numbers = {
+            re.sub(r"\D", "", row[0])[-10:]
+            for row in store.query("select PHONE_NUMBER from call where PHONE_NUMBER <> ''")
+        }
+    numbers = {number for number in numbers if len(number) == 10}
+    assert len(numbers) > 500
+    seen = 0
+    for path in current.glob("*.parquet"):
+        relation = duckdb.sql(f"from '{path}'")
+        for column, kind in zip(relation.columns, relation.types, strict=True):
+            if str(kind) not in ("VARCHAR", "BIGINT", "INTEGER"):
+                continue
+            values = duckdb.sql(
+                f'select distinct "{column}"::varchar from \'{path}\' where "{column}" is not null'
+            ).fetchall()
+            for (value,) in values:
+                seen += 1
+                digits = re.sub(r"\D", "", value)
+                if "_key" not in column:
+                    assert digits[-10:] not in numbers, (path.name, column)
+                assert "@" not in value, (path.name, column)
+    assert seen > 1000
+
+
+def test_the_same_search_finds_phones_in_the_warehouse(demo_run: DemoRun) -> None:
+    """Positive control of the search above."""
+    with duckdb.connect(str(demo_run.settings.warehouse), read_only=True) as connection:
+        row = connection.execute(
+            "select count(*) from marts.fct_calls where phone_e164 like '+7%'"
+        ).fetchone()
+    assert row is not None
+    assert row[0] > 1000
+
+
+def test_files_are_readable_by_owner_and_group_only(current: Path) -> None:
+    assert stat.S_IMODE(current.stat().st_mode) == 0o750
+    for path in current.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640, path.name
+
+
+TABLES = (PublishedTable("marts", "dim_dates", ("date_day",), ()),)
+
+
+def publish(demo_run: DemoRun, folder: Path, keep: int = 2) -> publishing.Publication:
+    return publishing.publish_files(
+        demo_run.settings.warehouse,
+        folder,
+        "demo",
+        TABLES,
+        keep_generations=keep,
+        facts={},
+        memory_limit="1GB",
+    )
+
+
+def test_the_last_generations_are_kept_and_current_points_at_the_newest(
+    demo_run: DemoRun, tmp_path: Path
+) -> None:
+    for _ in range(4):
+        publish(demo_run, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["current", "gen-3", "gen-4"]
+    assert (tmp_path / "current").resolve().name == "gen-4"
+
+
+def test_a_reader_with_the_old_file_open_goes_on(demo_run: DemoRun, tmp_path: Path) -> None:
+    publish(demo_run, tmp_path, keep=1)
+    with duckdb.connect(str(tmp_path / "current" / "marts_demo.duckdb"), read_only=True) as reader:
+        publish(demo_run, tmp_path, keep=1)
+        row = reader.execute("select max(generation) from marts.dim_dates").fetchone()
+    assert row == (1,)
+
+
+def test_a_publisher_that_fails_midway_leaves_the_old_generation(
+    demo_run: DemoRun, tmp_path: Path
+) -> None:
+    publish(demo_run, tmp_path)
+    broken = (*TABLES, PublishedTable("marts", "no_such_table", ("x",), ()))
+    with pytest.raises(duckdb.CatalogException):
+        publishing.publish_files(
+            demo_run.settings.warehouse,
+            tmp_path,
+            "demo",
+            broken,
+            keep_generations=2,
+            facts={},
+            memory_limit="1GB",
+        )
+    assert (tmp_path / "current").resolve().name == "gen-1"
+    assert not (tmp_path / "gen-2").exists()
+    assert publish(demo_run, tmp_path).generation == 2
+    assert not list(tmp_path.glob(".gen-*"))
+
+
+def test_a_column_nobody_has_marked_is_not_published() -> None:
+    manifest = {
+        "nodes": {
+            "model.x": {
+                "resource_type": "model",
+                "schema": "marts",
+                "name": "fct_x",
+                "columns": {
+                    "a": {"name": "a", "config": {"meta": {"pii": "none"}}},
+                    "b": {"name": "b", "config": {"meta": {}}},
+                    "c": {"name": "c", "config": {"meta": {"pii": "phone"}}},
+                },
+            }
+        }
+    }
+    assert published_tables(manifest)[0].columns == ("a",)
+    assert published_tables(manifest)[0].left_out == ("b", "c")
