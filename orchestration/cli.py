@@ -13,17 +13,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from orchestration.demo import DEMO_COMPANY, REPLAY_COMPANY, demo_portal
 from orchestration.lock import warehouse_lock
 from orchestration.settings import PROJECT_DIR, Settings, read_settings
+from sources.company import read_company
 from sources.errors import CallfunnelError
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
-console = Console()
+# Where nobody watches (CI, a file), rich would cut tables at 80 columns.
+console = Console(width=None if sys.stdout.isatty() else 120)
 errors = Console(stderr=True)
 
 Replay = Annotated[
@@ -111,7 +114,7 @@ def _sentences() -> Iterator[None]:
     try:
         yield
     except CallfunnelError as error:
-        errors.print(f"[bold red]Error:[/bold red] {error}", highlight=False, soft_wrap=True)
+        _say_error("Error", str(error))
         raise typer.Exit(1) from None
 
 
@@ -119,6 +122,7 @@ def _prepared(company: str) -> Settings:
     os.chdir(PROJECT_DIR)
     os.environ.setdefault("DAGSTER_HOME", str(PROJECT_DIR))
     settings = read_settings().for_company(company)
+    read_company(settings.company_dir)
     settings.make_folders()
     return settings
 
@@ -138,9 +142,11 @@ def _run_job(settings: Settings) -> None:
             raise_on_error=False,
             run_config={"loggers": {"terminal": {}}},
         )
-    for failure in (e for e in result.all_events if e.is_step_failure or e.is_job_failure):
-        _print_failure(failure)
     if not result.success:
+        failures = [event for event in result.all_events if event.is_step_failure]
+        # The run's own failure repeats its step's; it is told where no step has failed.
+        for failure in failures or [e for e in result.all_events if e.is_job_failure]:
+            _print_failure(failure)
         raise typer.Exit(1)
     with warehouse_lock(settings.lock_file, "summary", settings.lock_timeout_seconds):
         print_summary(settings, console)
@@ -158,7 +164,14 @@ def _print_failure(event: DagsterEvent) -> None:
     else:
         return
     step = (event.step_key or event.job_name).partition("__")[2] or event.step_key
-    errors.print(f"[bold red]{step} failed:[/bold red] {sentence}", highlight=False, soft_wrap=True)
+    _say_error(f"{step} failed", sentence)
+
+
+def _say_error(what: str, sentence: str) -> None:
+    # Escaped: a message may name a [section] of a file, which rich would take for a style.
+    errors.print(
+        f"[bold red]{what}:[/bold red] {escape(sentence)}", highlight=False, soft_wrap=True
+    )
 
 
 def _serve_ui(company: str | None, port: int) -> None:

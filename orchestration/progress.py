@@ -16,6 +16,14 @@ from dagster import DagsterEventType, DagsterLogManager, InitLoggerContext, logg
 _DBT_NODE = re.compile(r"(\d+) of (\d+) (?:OK|PASS|WARN|FAIL|ERROR|SKIP)")
 _DBT_TROUBLE = re.compile(r"\b(?:FAIL|ERROR|WARN)\b")
 _SECONDS_BETWEEN_COUNTS = 2.0
+_NOISE = (
+    "A dbt subsetted execution",
+    "Running dbt command",
+    "Finished dbt command",
+    "Logging an `AssetObservation`",
+    "Dependencies for step",
+)
+"""What Dagster says at the level of our own messages, and nobody at a terminal needs."""
 
 
 class _Relay(logging.Handler):
@@ -54,10 +62,9 @@ class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         meta: dict[str, Any] = getattr(record, "dagster_meta", {})
         event = meta.get("dagster_event")
-        if event is None and record.levelno >= logging.INFO:
-            print(
-                f"  {meta.get('orig_message', record.getMessage())}", file=self._stream, flush=True
-            )
+        message = str(meta.get("orig_message", record.getMessage()))
+        if event is None and record.levelno >= logging.INFO and not message.startswith(_NOISE):
+            print(f"  {message}", file=self._stream, flush=True)
         elif event is not None and event.event_type == DagsterEventType.STEP_START:
             step = str(meta.get("step_key", "")).partition("__")
             print(f"• {step[2] or step[0]}", file=self._stream, flush=True)

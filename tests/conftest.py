@@ -37,7 +37,7 @@ def command_line(
 ) -> subprocess.CompletedProcess[str]:
     """Run `python -m orchestration …` as the Makefile does, with its own data and instance."""
     dagster_home.mkdir(parents=True, exist_ok=True)
-    (dagster_home / "dagster.yaml").touch()
+    (dagster_home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     return subprocess.run(
         [sys.executable, "-m", "orchestration", *arguments],
         cwd=PROJECT_DIR,

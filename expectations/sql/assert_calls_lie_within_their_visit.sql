@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_calls'}}}) }}
 -- A call attributed to a standing deal started within the visit it is counted on.
 select
     calls.call_key,

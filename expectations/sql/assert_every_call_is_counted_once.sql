@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'metric_call_load__by_stage'}}}) }}
 -- For every segment type, calls over all stages plus the buckets add up to all external calls.
 with external_calls as (
     select

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'int_reconciliation_by_entity'}}}) }}
 -- Our own arithmetic of Q5: raw = marts + every counted reason for leaving a row out.
 select *
 from {{ ref('int_reconciliation_by_entity') }}

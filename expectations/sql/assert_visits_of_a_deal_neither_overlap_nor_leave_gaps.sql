@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_stage_visits'}}}) }}
 with visits as (
     select
         *,

@@ -29,7 +29,7 @@ GUARDED: Mapping[str, tuple[str, str]] = {
     "source_raw_and_marts_hold_the_same_rows": ("marts", "fct_deals"),
     "last_history_stage_is_the_current_stage": ("marts", "fct_stage_visits"),
     "every_stage_is_in_the_dictionary": ("marts", "dim_stages"),
-    "no_extension_is_shared": ("marts", "dim_employees"),
+    "no_line_is_shared": ("marts", "dim_employees"),
     "every_won_deal_has_an_amount": ("marts", "fct_deals"),
     "no_history_lies_before_creation_or_in_the_future": ("marts", "fct_stage_visits"),
     "no_call_is_absurdly_long": ("marts", "fct_calls"),

@@ -20,7 +20,8 @@ from sources.bitrix24.tables import ARROW_TYPES, Column, Kind, RawTable
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
-_DECIMAL_DIGITS = 16
+_DECIMAL_LIMIT = 10**16
+_DECIMAL_STEP = Decimal("0.0001")
 _TRUE = frozenset({"Y", "1", "TRUE"})
 _FALSE = frozenset({"N", "0", "FALSE"})
 
@@ -53,6 +54,24 @@ def parse_rows(
     Returns:
         An Arrow table with exactly `table.schema`, and the rows that could not be read.
     """
+    given = list(rows)
+    try:
+        return _parse_rows(table, given, source_key, received_at)
+    except UnicodeEncodeError:
+        # Half a surrogate pair: JSON can print it, UTF-8 (and with it Arrow) can't.
+        broken = [(row, _field_not_utf8(row)) for row in given]
+        readable = [row for row, field in broken if field is None]
+        parsed, quarantined = _parse_rows(table, readable, source_key, received_at)
+        return parsed, quarantined + [
+            QuarantinedRow(table.name, f"{field}: is not valid Unicode", _payload(row))
+            for row, field in broken
+            if field is not None
+        ]
+
+
+def _parse_rows(
+    table: RawTable, rows: Sequence[Any], source_key: str, received_at: dt.datetime
+) -> tuple[pa.Table, list[QuarantinedRow]]:
     readers = [(column, _reader(column.kind, received_at)) for column in table.columns]
     declared = {column.field for column in table.columns}
     values: list[list[Any]] = [[] for _ in readers]
@@ -62,8 +81,7 @@ def parse_rows(
         try:
             parsed = _parse_row(row, readers)
         except Unreadable as problem:
-            payload = json.dumps(row, ensure_ascii=False)
-            quarantined.append(QuarantinedRow(table.name, str(problem), payload))
+            quarantined.append(QuarantinedRow(table.name, str(problem), _payload(row)))
             continue
         for collected, value in zip(values, parsed, strict=True):
             collected.append(value)
@@ -93,17 +111,19 @@ def parse_instant(value: Any, portal_zone: dt.tzinfo | None = None) -> int | Non
     """
     if value is None or value in ("", "0", 0) or value in ({}, []):
         return None
-    text = str(value)
+    if not isinstance(value, str) or value.isdigit():
+        # ISO 8601 allows "20240101", and 13 digits of milliseconds may look like it.
+        raise Unreadable(f"{value!r} is not a date")
     try:
-        instant = dt.datetime.fromisoformat(text)
+        instant = dt.datetime.fromisoformat(value)
     except ValueError:
         try:
-            instant = dt.datetime.strptime(text, "%d.%m.%Y %H:%M:%S")
+            instant = dt.datetime.strptime(value, "%d.%m.%Y %H:%M:%S")
         except ValueError:
-            raise Unreadable(f"{text!r} is not a date") from None
+            raise Unreadable(f"{value!r} is not a date") from None
     if instant.tzinfo is None:
         if portal_zone is None:
-            raise Unreadable(f"{text!r} has no offset")
+            raise Unreadable(f"{value!r} has no offset")
         instant = instant.replace(tzinfo=portal_zone)
     return _microseconds(instant)
 
@@ -133,7 +153,7 @@ def _reader(kind: Kind, received_at: dt.datetime) -> Callable[[Any], Any]:
 def _integer(value: Any) -> int | None:
     if value is None or value == "" or value in ({}, []):
         return None
-    if isinstance(value, bool):
+    if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
         raise Unreadable(f"{value!r} is not a whole number")
     try:
         number = int(value) if not isinstance(value, float) else int(str(value).removesuffix(".0"))
@@ -147,13 +167,18 @@ def _integer(value: Any) -> int | None:
 def _decimal(value: Any) -> Decimal | None:
     if value is None or value == "" or value in ({}, []):
         return None
+    text = str(value)
     try:
-        number = Decimal(str(value))
+        number = Decimal(text) if "_" not in text else None
     except ArithmeticError:
-        raise Unreadable(f"{value!r} is not a number") from None
-    if not number.is_finite() or abs(number) >= 10**_DECIMAL_DIGITS:
-        raise Unreadable(f"{value!r} is not a number that raw can hold")
-    return number.quantize(Decimal("0.0001"))
+        number = None
+    if number is None:
+        raise Unreadable(f"{value!r} is not a number")
+    if number.is_finite() and abs(number) < _DECIMAL_LIMIT:
+        rounded = number.quantize(_DECIMAL_STEP)
+        if abs(rounded) < _DECIMAL_LIMIT:
+            return rounded
+    raise Unreadable(f"{value!r} is not a number that raw can hold")
 
 
 def _flag(value: Any) -> bool | None:
@@ -177,6 +202,26 @@ def _text(value: Any) -> str | None:
 
 def _json(value: Any) -> str | None:
     return None if value is None else json.dumps(value, ensure_ascii=False)
+
+
+def _payload(row: Any) -> str:
+    text = json.dumps(row, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(row)
+    return text
+
+
+def _field_not_utf8(row: Any) -> str | None:
+    if not isinstance(row, Mapping):
+        return None
+    for field, value in row.items():
+        try:
+            json.dumps([field, value], ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            return ascii(field)[1:-1]
+    return None
 
 
 _READERS: Mapping[Kind, Callable[[Any], Any]] = {

@@ -13,7 +13,7 @@ import tomllib
 import zoneinfo
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import phonenumbers
 from croniter import croniter
@@ -102,27 +102,38 @@ class CompanyRules(_Strict):
     segments: dict[Annotated[str, Field(pattern=NAME_PATTERN)], str] = {}
 
 
-class PipelineRow(_Strict):
-    """`pipelines.csv`: what a pipeline is for; unlisted pipelines are `sales`."""
+class _CsvRow(_Strict):
+    """A row of a csv file; `key_columns` may not stand twice."""
+
+    key_columns: ClassVar[tuple[str, ...]]
 
     connection: str
+
+
+class PipelineRow(_CsvRow):
+    """`pipelines.csv`: what a pipeline is for; unlisted pipelines are `sales`."""
+
+    key_columns = ("connection", "pipeline_id")
+
     pipeline_id: int
     role: PipelineRole
 
 
-class StageRow(_Strict):
+class StageRow(_CsvRow):
     """`stages.csv`: one role of one stage; a stage may have several rows."""
 
-    connection: str
+    key_columns = ("connection", "pipeline_id", "stage_id", "role")
+
     pipeline_id: int
     stage_id: str = Field(min_length=1)
     role: StageRole
 
 
-class DismissalRow(_Strict):
+class DismissalRow(_CsvRow):
     """`dismissals.csv`: the first day an employee was no longer employed."""
 
-    connection: str
+    key_columns = ("connection", "employee_id")
+
     employee_id: int
     dismissed_on: dt.date
 
@@ -139,7 +150,7 @@ class Company(BaseModel):
     dismissals: tuple[DismissalRow, ...] = ()
 
 
-RowT = TypeVar("RowT", bound=_Strict)
+RowT = TypeVar("RowT", bound=_CsvRow)
 
 
 def read_company(folder: Path) -> Company:
@@ -175,7 +186,8 @@ def _read_toml(path: Path) -> CompanyRules:
     shown = f"companies/{path.parent.name}/{path.name}"
     try:
         text = path.read_text(encoding="utf-8")
-        return CompanyRules.model_validate(tomllib.loads(text))
+        # Strict: TOML has types of its own, and `true` or "40" is not the number 40.
+        return CompanyRules.model_validate(tomllib.loads(text), strict=True)
     except FileNotFoundError:
         raise InputError(f"{shown} is missing: copy companies/demo/company.toml.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -192,32 +204,48 @@ def _read_csv(path: Path, form: type[RowT], connections: set[str]) -> tuple[RowT
     if not path.exists():
         return ()
     shown = f"companies/{path.parent.name}/{path.name}"
-    rows: list[RowT] = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, strict=True)
-        expected = list(form.model_fields)
-        if sorted(reader.fieldnames or []) != sorted(expected):
-            raise InputError(
-                f"{shown}, line 1: the columns must be {','.join(expected)}, found "
-                f"{','.join(reader.fieldnames or [])}"
-            )
-        for cells in reader:
-            try:
-                row = form.model_validate(cells)
-            except ValidationError as error:
-                first = error.errors()[0]
-                column = str(first["loc"][0]) if first["loc"] else "row"
+    rows: dict[tuple[object, ...], tuple[RowT, int]] = {}
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            expected = list(form.model_fields)
+            if sorted(header) != sorted(expected):
                 raise InputError(
-                    f"{shown}, line {reader.line_num}, column {column}: {_problem(first)}"
-                ) from None
-            connection = getattr(row, "connection", None)
-            if connection not in connections:
-                raise InputError(
-                    f"{shown}, line {reader.line_num}: company.toml has no connection "
-                    f"{connection!r}"
+                    f"{shown}, line 1: the columns must be {','.join(expected)}, found "
+                    f"{','.join(header)}"
                 )
-            rows.append(row)
-    return tuple(rows)
+            for cells in filter(None, reader):
+                place = f"{shown}, line {reader.line_num}"
+                if len(cells) != len(header):
+                    raise InputError(f"{place}: {len(cells)} values for {len(header)} columns")
+                row = _read_row(place, dict(zip(header, cells, strict=True)), form, connections)
+                key = tuple(getattr(row, column) for column in row.key_columns)
+                if key in rows:
+                    raise InputError(
+                        f"{place}: {', '.join(map(str, key))} stands in line {rows[key][1]} already"
+                    )
+                rows[key] = row, reader.line_num
+    except UnicodeDecodeError:
+        raise InputError(f"{shown} is not UTF-8: save it as UTF-8.") from None
+    except csv.Error as error:
+        raise InputError(
+            f"{shown}, line {reader.line_num}: is not readable as csv ({error})"
+        ) from None
+    return tuple(row for row, _ in rows.values())
+
+
+def _read_row(
+    place: str, cells: dict[str, str], form: type[RowT], connections: set[str]
+) -> RowT:
+    try:
+        row = form.model_validate(cells)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{place}, column {first['loc'][0]}: {_problem(first)}") from None
+    if row.connection not in connections:
+        raise InputError(f"{place}: company.toml has no connection {row.connection!r}")
+    return row
 
 
 def _problem(error: Any) -> str:
@@ -239,7 +267,7 @@ def _line_of(text: str, location: Sequence[int | str]) -> int | None:
             header = re.match(r"\s*\[([^\]]+)\]", line)
             if header:
                 current = header.group(1).strip()
-                if current == ".".join(steps[:depth]):
+                if f"{current}.".startswith(".".join(steps[:depth]) + "."):
                     return number
             elif current == table and re.match(rf"\s*\"?{re.escape(key)}\"?\s*=", line):
                 return number

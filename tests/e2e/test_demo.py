@@ -45,7 +45,11 @@ def call(run: DemoRun, call_id: int) -> tuple[Any, ...]:
 
 def issues(run: DemoRun, rule: str) -> dict[str, str]:
     return dict(
-        rows(run, "select record_id, sentence from marts.fct_data_quality_issues where rule_id = ?", rule)
+        rows(
+            run,
+            "select record_id, sentence from marts.fct_data_quality_issues where rule_id = ?",
+            rule,
+        )
     )
 
 
@@ -61,9 +65,7 @@ def test_every_row_of_the_portal_is_in_raw_and_in_the_marts(demo_run: DemoRun) -
             name: store.query(f'select count(*) from "{name}"')[0][0]
             for name in ("deal", "call", "stage_history", "user", "contact", "category")
         }
-    raw = dict(
-        rows(demo_run, "select entity, rows_raw from staging.stg_bitrix24__load_log")
-    )
+    raw = dict(rows(demo_run, "select entity, rows_raw from staging.stg_bitrix24__load_log"))
     assert held["deal"] == raw["deals"]
     assert held["call"] == raw["calls"]
     assert held["stage_history"] == raw["stage_history"]
@@ -145,6 +147,12 @@ def test_the_shared_line_is_named_with_its_users(demo_run: DemoRun) -> None:
                 user_id,
             )[0][0]
             assert name in sentence
+
+
+def test_calls_that_overlap_on_a_shared_line_are_named(demo_run: DemoRun) -> None:
+    named = issues(demo_run, "Q8").keys()
+    for entry in demo_run.planted["shared_line"]:
+        assert named & {str(call_id) for call_id in entry["call_ids"]}
 
 
 def test_of_two_open_deals_the_planted_one_is_chosen(demo_run: DemoRun) -> None:

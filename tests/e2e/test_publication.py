@@ -31,14 +31,17 @@ def test_every_mart_and_metric_is_a_parquet_file_and_a_table(
         for table in manifest["tables"]:
             path = current / f"{table['name']}.parquet"
             counted = connection.execute(
-                f"select (select count(*) from '{path}'), (select count(*) from marts.{table['name']})"
+                f"select (select count(*) from '{path}'), "
+                f"(select count(*) from marts.{table['name']})"
             ).fetchone()
             assert counted == (table["rows"], table["rows"])
 
 
 def test_every_table_carries_its_generation_and_as_of(current: Path) -> None:
     for path in current.glob("*.parquet"):
-        found = duckdb.sql(f"select distinct generation, as_of_at::varchar from '{path}'").fetchall()
+        found = duckdb.sql(
+            f"select distinct generation, as_of_at::varchar from '{path}'"
+        ).fetchall()
         assert found in ([], [(1, "2026-06-30 15:00:00")]), path.name
 
 

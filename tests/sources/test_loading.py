@@ -90,9 +90,7 @@ def test_a_custom_field_that_appears_mid_way_loses_nothing(
     store.insert("deal", [deal_row(1), deal_row(2)])
     load_portal(settings, store)
     advance(store, 2 * 24 * 60)
-    store.insert(
-        "deal", [deal_row(2, CUSTOM={"UF_CRM_NEW": "late"}, DATE_MODIFY=at(30 * 60))]
-    )
+    store.insert("deal", [deal_row(2, CUSTOM={"UF_CRM_NEW": "late"}, DATE_MODIFY=at(30 * 60))])
     load_portal(settings, store)
     with warehouse(settings) as connection:
         rows = connection.execute(
@@ -170,9 +168,7 @@ def test_a_row_that_cannot_be_read_is_quarantined_and_counted(
     assert '"ID": "2"' in kept[0][2]
 
 
-def test_a_deleted_deal_is_marked_and_never_removed(
-    settings: Settings, store: PortalStore
-) -> None:
+def test_a_deleted_deal_is_marked_and_never_removed(settings: Settings, store: PortalStore) -> None:
     store.insert("deal", [deal_row(n) for n in range(1, 60)])
     load_portal(settings, store)
     store.delete("deal", 5)

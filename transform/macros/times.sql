@@ -37,3 +37,12 @@
 {% macro end_of_time() -%}
     timestamp '9999-12-31 00:00:00'
 {%- endmacro %}
+
+{#- So many seconds as an interval. -#}
+{% macro seconds(column) -%}
+    {{ return(adapter.dispatch('seconds')(column)) }}
+{%- endmacro %}
+
+{% macro default__seconds(column) -%}
+    to_seconds({{ column }})
+{%- endmacro %}

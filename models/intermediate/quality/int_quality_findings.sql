@@ -129,7 +129,7 @@ q4_missing_pipelines as (
         pipelines.pipeline_id::varchar as record_id,
         null::bigint as employee_key,
         null as card_url,
-        'Pipeline ' || pipelines.pipeline_name || ' has ' || count(*)
+        'Pipeline "' || pipelines.pipeline_name || '" has ' || count(*)
         || ' deals but is not in the list the portal gives: was it deleted, or does the webhook''s '
         || 'user no longer see it?' as sentence
     from pipelines
@@ -196,8 +196,8 @@ q7_unlisted_stages as (
         pipelines.pipeline_id || '/' || stages.stage_id as record_id,
         null::bigint as employee_key,
         null as card_url,
-        'Stage ' || stages.stage_name || ' of pipeline ' || pipelines.pipeline_name
-        || ' is not in the portal''s dictionary, ' || count(*) || ' visits stood on it.' as sentence
+        'Stage "' || stages.stage_name || '" of pipeline "' || pipelines.pipeline_name
+        || '" is not in the portal''s dictionary, ' || count(*) || ' visits stood on it.' as sentence
     from stages
     inner join pipelines
         on stages.pipeline_key = pipelines.pipeline_key
@@ -232,6 +232,36 @@ q8_shared_lines as (
         'Extension ' || extension || ' is used by ' || employee_names
         || ': their calls can''t be told apart.' as sentence
     from shared_extensions
+),
+
+-- One person in two calls at once: somebody else uses the account or the line.
+calls_in_order as (
+    select
+        *,
+        max(started_at + {{ seconds('total_seconds') }}) over (
+            partition by talker_employee_key
+            order by started_at, call_id
+            rows between unbounded preceding and 1 preceding
+        ) as earlier_ends_at
+    from calls
+    where is_external and is_answered
+),
+
+q8_overlapping_calls as (
+    select
+        'Q8' as rule_id,
+        calls_in_order.source_key,
+        'call' as entity,
+        calls_in_order.call_id::varchar as record_id,
+        calls_in_order.talker_employee_key as employee_key,
+        null as card_url,
+        'Call ' || calls_in_order.call_id || ' of ' || employees.employee_name
+        || ' began while another call of theirs was going on: does somebody share the line?'
+            as sentence
+    from calls_in_order
+    inner join employees
+        on calls_in_order.talker_employee_key = employees.employee_key
+    where calls_in_order.started_at < calls_in_order.earlier_ends_at
 ),
 
 q10_wins_without_amount as (
@@ -370,6 +400,8 @@ union all
 select * from q7_unlisted_stages
 union all
 select * from q8_shared_lines
+union all
+select * from q8_overlapping_calls
 union all
 select * from q10_wins_without_amount
 union all

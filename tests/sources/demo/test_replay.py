@@ -332,7 +332,10 @@ def test_two_replays_of_a_folder_are_equal(folder: Folder, tmp_path: Path) -> No
     path = folder(
         stage_history=[
             HISTORY + ",user_id",
-            *(f"h{n},d{n % 7},S{n % 3},2024-01-{1 + n % 9:02}T00:00:00Z,u{n % 4}" for n in range(40)),
+            *(
+                f"h{n},d{n % 7},S{n % 3},2024-01-{1 + n % 9:02}T00:00:00Z,u{n % 4}"
+                for n in range(40)
+            ),
         ],
         calls=[
             "call_id,started_at,duration_seconds,client_id",
@@ -470,9 +473,7 @@ def test_users_have_names_departments_and_may_have_left(folder: Folder, replay: 
     ],
     ids=["BOM", "CRLF", "no last line end", "other order, blanks, empty line", "quoted"],
 )
-def test_usual_spellings_of_csv_mean_the_same(
-    folder: Folder, replay: Replay, content: str
-) -> None:
+def test_usual_spellings_of_csv_mean_the_same(folder: Folder, replay: Replay, content: str) -> None:
     replayed = replay(folder(stage_history=content))
     assert replayed.column("status", "NAME") == ["Счёт"]
     assert replayed.column("stage_history", "CREATED_TIME") == [
@@ -551,7 +552,11 @@ GOOD = "1,1,S,2024-01-01T00:00:00Z"
             ["stage_history.csv", "line 2", "5 values for 4 columns"],
         ),
         (
-            {"stage_history": f"{HISTORY}\n{GOOD}\n2,2,Счёт,2024-01-01T00:00:00Z\n".encode("cp1251")},
+            {
+                "stage_history": f"{HISTORY}\n{GOOD}\n2,2,Счёт,2024-01-01T00:00:00Z\n".encode(
+                    "cp1251"
+                )
+            },
             ["stage_history.csv", "line 3", "is not UTF-8"],
         ),
         (
@@ -642,8 +647,7 @@ def test_the_helpdesk_log_is_replayed_whole(tmp_path: Path) -> None:
 
     names = {row["STATUS_ID"]: row["NAME"] for row in replayed.rows("status")}
     assert {
-        (row["ID"], row["OWNER_ID"], names[row["STAGE_ID"]], row["CREATED_TIME"])
-        for row in entries
+        (row["ID"], row["OWNER_ID"], names[row["STAGE_ID"]], row["CREATED_TIME"]) for row in entries
     } == {
         (
             int(row["history_id"]),

@@ -1,0 +1,259 @@
+"""Every quality rule fires on its fault, names the culprit, and stays silent on clean data."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from expectations.gate import GateClosed, judge, require_open
+from expectations.outcomes import outcomes
+from orchestration.settings import Settings
+from sources.demo.store import PortalStore
+from tests.support.companies import dbt_build, load_company_rules, make_company, warehouse
+from tests.support.portals import NOON, at, call_row, deal_row, history_row, make_portal
+from tests.support.raw import write_raw
+
+BROKEN, CLEAN = "bitrix24:broken", "bitrix24:clean"
+DAY = 24 * 60
+
+EXPECTED = {
+    # rule: (record, what the sentence must name)
+    "Q2": ("2", "Boris Gone"),
+    "Q3": ("21", "Boris Gone"),
+    "Q4": ("9", "Pipeline 9"),
+    "Q5": (BROKEN, "deals of bitrix24:broken"),
+    "Q6": ("3", "stands on Work"),
+    "Q7": ("0/GONE", 'Stage "GONE"'),
+    "Q8": ("101", "Clara One, Dina Two"),
+    "Q10": ("6", "Won deal 6"),
+    "Q12": ("7", "Deal 7"),
+    "Q16": ("22", "5.0 hours"),
+    "QUARANTINE": ("abc", "field OPPORTUNITY"),
+    "RULES": ("line 2", "the portal has no pipeline 77"),
+}
+
+
+def clean_portal(path: Path) -> PortalStore:
+    store = make_portal(path, clock_minutes=10 * DAY)
+    store.insert("deal", [deal_row(1, STAGE_ID="WORK"), deal_row(2)])
+    store.insert(
+        "stage_history",
+        [history_row(1, 1, 0, "NEW"), history_row(2, 1, 60, "WORK"), history_row(3, 2, 0, "NEW")],
+    )
+    store.insert("call", [call_row(1, 30), call_row(2, 90)])
+    return store
+
+
+def broken_portal(path: Path) -> PortalStore:
+    store = make_portal(path, clock_minutes=10 * DAY)
+    store.insert(
+        "user",
+        [
+            {"ID": 2, "ACTIVE": 0, "NAME": "Boris", "LAST_NAME": "Gone", "LAST_LOGIN": at(-DAY)},
+            {"ID": 3, "ACTIVE": 1, "NAME": "Clara", "LAST_NAME": "One", "UF_PHONE_INNER": "101"},
+            {"ID": 4, "ACTIVE": 1, "NAME": "Dina", "LAST_NAME": "Two", "UF_PHONE_INNER": "101"},
+        ],
+    )
+    store.insert(
+        "deal",
+        [
+            deal_row(2, ASSIGNED_BY_ID=2),
+            deal_row(3, STAGE_ID="WORK", MOVED_TIME=at(5)),
+            deal_row(4, STAGE_ID="WORK", MOVED_TIME=at(20)),
+            deal_row(5, CATEGORY_ID=9, STAGE_ID="C9:NEW"),
+            deal_row(
+                6, STAGE_ID="WON", STAGE_SEMANTIC_ID="S", OPPORTUNITY="0.00", MOVED_TIME=at(9)
+            ),
+            deal_row(7),
+            deal_row(8),
+        ],
+    )
+    store.insert(
+        "stage_history",
+        [
+            history_row(1, 2, 0, "NEW"),
+            history_row(2, 3, 0, "NEW"),
+            history_row(3, 4, 0, "NEW"),
+            history_row(4, 4, 10, "GONE"),
+            history_row(5, 4, 20, "WORK"),
+            history_row(6, 5, 0, "C9:NEW", CATEGORY_ID=9),
+            history_row(7, 6, 0, "NEW"),
+            history_row(8, 6, 9, "WON", STAGE_SEMANTIC_ID="S"),
+            history_row(9, 7, -60, "NEW"),
+            history_row(10, 8, 0, "NEW"),
+            history_row(11, 8, 20 * DAY, "WORK"),
+        ],
+    )
+    store.insert(
+        "call",
+        [
+            call_row(20, 30),
+            call_row(21, 5 * DAY, PORTAL_USER_ID=2),
+            call_row(22, 60, CALL_DURATION=5 * 3600, PORTAL_USER_ID=3),
+            call_row(23, 61, PORTAL_USER_ID=3),
+        ],
+    )
+    return store
+
+
+@pytest.fixture(scope="module")
+def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    root = tmp_path_factory.mktemp("rules")
+    settings = make_company(
+        root,
+        connections=("broken", "clean"),
+        files={
+            "pipelines.csv": "connection,pipeline_id,role\nbroken,77,sales\n",
+            "stages.csv": "connection,pipeline_id,stage_id,role\nbroken,0,NOSUCH,key\n",
+            "dismissals.csv": "connection,employee_id,dismissed_on\nbroken,99,2026-01-01\n",
+        },
+    )
+    settings.make_folders()
+    stores = {
+        BROKEN: broken_portal(root / "broken.sqlite"),
+        CLEAN: clean_portal(root / "clean.sqlite"),
+    }
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        write_raw(connection, stores)
+        connection.execute(
+            "update raw_bitrix24.load_log set rows_reported = rows_reported + 3 "
+            f"where source_key = '{BROKEN}' and entity = 'deals'"
+        )
+        connection.execute(
+            "insert into raw_bitrix24.quarantine values (?, 'deals', 'abc', ?, '{}', ?)",
+            [BROKEN, "OPPORTUNITY: 'a lot' is not a number", NOON],
+        )
+    load_company_rules(settings)
+    dbt_build(settings)
+    return settings
+
+
+@pytest.mark.parametrize("rule", EXPECTED)
+def test_the_rule_fires_and_names_the_culprit(company: Settings, rule: str) -> None:
+    record, named = EXPECTED[rule]
+    with warehouse(company) as connection:
+        found = connection.execute(
+            "select record_id, sentence from marts.fct_data_quality_issues "
+            "where rule_id = ? and source_key = ?",
+            [rule, BROKEN],
+        ).fetchall()
+    assert [s for found_record, s in found if found_record == record and named in s], found
+
+
+def test_each_line_of_a_file_that_names_nothing_is_told(company: Settings) -> None:
+    with warehouse(company) as connection:
+        found = connection.execute(
+            "select entity, record_id from marts.fct_data_quality_issues "
+            "where rule_id = 'RULES' order by entity"
+        ).fetchall()
+    assert found == [(f"{name}.csv", "line 2") for name in ("dismissals", "pipelines", "stages")]
+
+
+def test_all_rules_but_our_own_arithmetic_are_covered(company: Settings) -> None:
+    with warehouse(company) as connection:
+        rules = {
+            rule
+            for (rule,) in connection.execute(
+                "select rule_id from seeds.data_quality_rules"
+            ).fetchall()
+        }
+    assert rules - {"Q1"} == EXPECTED.keys()
+
+
+def test_clean_data_raises_nothing(company: Settings) -> None:
+    with warehouse(company) as connection:
+        found = connection.execute(
+            "select rule_id, sentence from marts.fct_data_quality_issues where source_key = ?",
+            [CLEAN],
+        ).fetchall()
+    assert found == []
+
+
+def test_a_history_row_of_the_future_is_named_and_left_out(company: Settings) -> None:
+    with warehouse(company) as connection:
+        named = connection.execute(
+            "select sentence from marts.fct_data_quality_issues "
+            "where rule_id = 'Q12' and entity = 'stage_history'"
+        ).fetchall()
+        visits = connection.execute(
+            "select count(*) from marts.fct_stage_visits as visits inner join marts.fct_deals "
+            "as deals using (deal_key) where deals.deal_id = 8"
+        ).fetchone()
+    assert len(named) == 1
+    assert "History row 11 of deal 8" in named[0][0]
+    assert visits == (1,)
+
+
+def test_overlapping_calls_of_one_person_are_named(company: Settings) -> None:
+    with warehouse(company) as connection:
+        named = connection.execute(
+            "select record_id, culprit_name from marts.fct_data_quality_issues "
+            "where rule_id = 'Q8' and entity = 'call'"
+        ).fetchall()
+    assert named == [("23", "Clara One")]
+
+
+def test_blocking_findings_close_the_gate_in_words(company: Settings) -> None:
+    with warehouse(company, read_only=False) as connection:
+        verdict = judge(connection)
+        assert not verdict.is_open
+        assert (
+            "source_raw_and_marts_hold_the_same_rows: deals of bitrix24:broken" in verdict.reasons
+        )
+        assert 'no_pipeline_with_deals_is_missing: Pipeline "Pipeline 9" has 1' in verdict.reasons
+        with pytest.raises(GateClosed, match="the last publication stays"):
+            require_open(connection)
+
+
+def test_offenders_are_capped_and_fully_counted(company: Settings) -> None:
+    with warehouse(company, read_only=False) as connection:
+        found = {outcome.check_name: outcome for outcome in outcomes(connection)}
+    quarantine = found["every_received_row_could_be_read"]
+    assert (quarantine.has_passed, quarantine.offenders_count) == (False, 1)
+    assert quarantine.offenders[0]["record"] == "abc"
+
+
+def test_a_build_the_gate_has_not_seen_is_not_published(company: Settings) -> None:
+    with warehouse(company, read_only=False) as connection:
+        judge(connection)
+        connection.execute(
+            "insert into raw_derived.builds select max(build_number) + 1, 'x', 'build', 0 "
+            "from raw_derived.builds"
+        )
+        with pytest.raises(GateClosed, match="has not passed the gate yet"):
+            require_open(connection)
+        connection.execute("delete from raw_derived.builds where invocation_id = 'x'")
+
+
+def test_q1_fires_when_the_fold_to_former_employees_fails(company: Settings) -> None:
+    with warehouse(company, read_only=False) as connection:
+        connection.execute(
+            "update marts.fct_calls set reporting_employee_key = talker_employee_key "
+            "where call_id = 21"
+        )
+    dbt_build(
+        company,
+        "--select",
+        "int_quality_findings",
+        "fct_data_quality_issues",
+        "--exclude",
+        "test_type:data",
+    )
+    with warehouse(company) as connection:
+        found = connection.execute(
+            "select record_id, culprit_name from marts.fct_data_quality_issues where rule_id = 'Q1'"
+        ).fetchall()
+    assert found == [("21", "Boris Gone")]
+    with warehouse(company, read_only=False) as connection:
+        assert "no_report_names_a_dismissed_employee" in judge(connection).reasons
+
+
+def test_instants_are_utc(company: Settings) -> None:
+    with warehouse(company) as connection:
+        row = connection.execute(
+            "select started_at from marts.fct_calls where call_id = 20"
+        ).fetchone()
+    assert row == ((NOON + dt.timedelta(minutes=30)).replace(tzinfo=None),)

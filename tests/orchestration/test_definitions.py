@@ -1,0 +1,96 @@
+"""Assets, checks, job and schedule of a company, as Dagster sees them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from dagster import Definitions
+
+from orchestration.definitions import definitions_for, job_name
+from orchestration.lock import warehouse_lock
+from orchestration.settings import Settings
+from tests.support.companies import make_company
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    made = make_company(tmp_path_factory.mktemp("definitions"), "acme", zone="Europe/Kyiv")
+    rules = made.company_dir / "company.toml"
+    rules.write_text(rules.read_text() + '\n[schedule]\ncron = "15 4 * * *"\n')
+    return made.model_copy(update={"lock_timeout_seconds": 0.1})
+
+
+@pytest.fixture(scope="module")
+def definitions(settings: Settings) -> Definitions:
+    return definitions_for(settings)
+
+
+def test_every_key_starts_with_the_company(definitions: Definitions) -> None:
+    keys = [spec.key for spec in definitions.resolve_all_asset_specs()]
+    assert len(keys) > 70
+    assert {key.path[0] for key in keys} == {"acme"}
+
+
+def test_the_schedule_takes_cron_and_zone_from_the_companys_rules(
+    definitions: Definitions,
+) -> None:
+    schedule = definitions.resolve_schedule_def("acme__daily_refresh_schedule")
+    assert schedule.cron_schedule == "15 4 * * *"
+    assert schedule.execution_timezone == "Europe/Kyiv"
+    assert schedule.job_name == job_name("acme")
+
+
+def test_the_job_holds_every_asset_and_every_check_in_one_process(
+    definitions: Definitions,
+) -> None:
+    job = definitions.resolve_job_def(job_name("acme"))
+    layer = job.asset_layer
+    assert len(layer.executable_asset_keys) == len(list(definitions.resolve_all_asset_specs()))
+    assert job.executor_def.name == "in_process"
+    assert len(set(job.graph.node_dict)) == 7
+
+
+def test_raw_tables_lead_to_the_models_and_the_gate_to_publishing(
+    definitions: Definitions,
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    by_name = {"/".join(key.path): key for key in graph.get_all_asset_keys()}
+    staging = graph.get(by_name["acme/staging/stg_bitrix24__deals"])
+    assert by_name["acme/raw_bitrix24/deals"] in staging.parent_keys
+    assert graph.get(by_name["acme/published_files"]).parent_keys == {by_name["acme/quality_gate"]}
+    gate = graph.get(by_name["acme/quality_gate"])
+    assert by_name["acme/metrics/metric_call_load__by_stage"] in gate.parent_keys
+
+
+def test_every_step_is_in_the_companys_pool(definitions: Definitions) -> None:
+    job = definitions.resolve_job_def(job_name("acme"))
+    pools = {node.definition.pool for node in job.graph.node_dict.values()}
+    assert pools == {"acme_warehouse"}
+
+
+def test_a_run_that_meets_another_writer_says_who_it_is(
+    settings: Settings, definitions: Definitions
+) -> None:
+    with warehouse_lock(settings.lock_file, "make dbt by hand"):
+        job = definitions.resolve_job_def(job_name("acme"))
+        result = job.execute_in_process(raise_on_error=False)
+    assert not result.success
+    told = str([event.event_specific_data for event in result.all_events])
+    assert "is being written by make dbt by hand" in told
+
+
+def test_an_unknown_company_is_no_attribute() -> None:
+    import orchestration.definitions as module
+
+    with pytest.raises(AttributeError):
+        _ = module.nosuchcompany
+
+
+def test_two_companies_have_no_key_in_common(settings: Settings, tmp_path: Path) -> None:
+    other = make_company(tmp_path, "beta")
+    keys = [
+        {spec.key for spec in definitions_for(made).resolve_all_asset_specs()}
+        for made in (settings, other)
+    ]
+    assert not keys[0] & keys[1]

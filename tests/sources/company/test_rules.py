@@ -1,0 +1,323 @@
+"""A company's rules are checked before anything runs, and errors say where to look."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sources.company.rules import Company, DismissalRow, PipelineRow, StageRow, read_company
+from sources.errors import InputError
+
+MINIMAL = [
+    "[company]",
+    'name = "Ромашка"',
+    'time_zone = "Europe/Moscow"',
+    "",
+    "[connections.bitrix24.main]",
+]
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def company(tmp_path: Path) -> Write:
+    """Writes companies/acme: `company(toml=[...], pipelines=[...])`."""
+
+    def write(toml: list[str] | bytes = MINIMAL, **files: list[str] | bytes) -> Path:
+        folder = tmp_path / "companies" / "acme"
+        folder.mkdir(parents=True)
+        names: dict[str, Any] = {"company.toml": toml}
+        names |= {f"{name}.csv": content for name, content in files.items()}
+        for name, content in names.items():
+            raw = content if isinstance(content, bytes) else ("\n".join(content) + "\n").encode()
+            (folder / name).write_bytes(raw)
+        return folder
+
+    return write
+
+
+def complaint(folder: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        read_company(folder)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_a_name_and_a_zone_and_a_connection_are_enough(company: Write) -> None:
+    read = read_company(company())
+    assert read.key == "acme"
+    rules = read.rules
+    assert (rules.company.name, rules.company.time_zone) == ("Ромашка", "Europe/Moscow")
+    assert (rules.company.language, rules.company.currency, rules.company.phone_region) == (
+        "en",
+        "RUB",
+        "RU",
+    )
+    assert rules.schedule.cron == "0 5 * * *"
+    assert rules.calls.model_dump() == {
+        "successful_call_seconds": 40,
+        "call_starts_card_minutes": 60,
+        "after_close_days": 30,
+    }
+    assert rules.publish.keep_generations == 3
+    assert rules.connections["bitrix24"]["main"].talk_basis == "unknown"
+    assert rules.connections["bitrix24"]["main"].portal_url is None
+    assert rules.segments == {}
+    assert (read.pipelines, read.stages, read.dismissals) == ((), (), ())
+
+
+def test_every_rule_can_be_set(company: Write) -> None:
+    rules = read_company(
+        company(
+            [
+                "[company]",
+                'name = "Acme"',
+                'time_zone = "America/New_York"',
+                'language = "uk"',
+                'currency = "USD"',
+                'phone_region = "US"',
+                "[schedule]",
+                'cron = "30 2 * * 1-5"',
+                "[calls]",
+                "successful_call_seconds = 0",
+                "call_starts_card_minutes = 15",
+                "after_close_days = 0",
+                "[publish]",
+                "keep_generations = 7",
+                "[connections.bitrix24.main]",
+                'talk_basis = "talk"',
+                'portal_url = "https://acme.bitrix24.com"',
+                "[connections.bitrix24.second_portal]",
+                "[segments]",
+                'product = "UF_CRM_PRODUCT"',
+            ]
+        )
+    ).rules
+    assert rules.company.model_dump() == {
+        "name": "Acme",
+        "time_zone": "America/New_York",
+        "language": "uk",
+        "currency": "USD",
+        "phone_region": "US",
+    }
+    assert rules.schedule.cron == "30 2 * * 1-5"
+    assert list(rules.calls.model_dump().values()) == [0, 15, 0]
+    assert rules.publish.keep_generations == 7
+    assert list(rules.connections["bitrix24"]) == ["main", "second_portal"]
+    assert rules.segments == {"product": "UF_CRM_PRODUCT"}
+
+
+def test_csv_files_are_read_in_any_column_order(company: Write) -> None:
+    read = read_company(
+        company(
+            pipelines="\ufeffrole,connection,pipeline_id\r\nsetter,main,2\r\n".encode(),
+            stages=[
+                "connection,pipeline_id,stage_id,role",
+                "main,0,NEW,key",
+                "main,0,NEW,qualified",
+                'main,2,"C2:A,B",payment',
+            ],
+            dismissals=["connection,employee_id,dismissed_on", "", "main,7,2026-02-01"],
+        )
+    )
+    assert read.pipelines == (PipelineRow(connection="main", pipeline_id=2, role="setter"),)
+    assert [(row.stage_id, row.role) for row in read.stages] == [
+        ("NEW", "key"),
+        ("NEW", "qualified"),
+        ("C2:A,B", "payment"),
+    ]
+    assert isinstance(read.stages[0], StageRow)
+    assert read.dismissals == (
+        DismissalRow(connection="main", employee_id=7, dismissed_on=dt.date(2026, 2, 1)),
+    )
+
+
+@pytest.mark.parametrize("name", ["demo", "replay"])
+def test_shipped_companies_are_valid(name: str) -> None:
+    read: Company = read_company(Path(__file__).parents[3] / "companies" / name)
+    assert read.key == name
+
+
+# company.toml
+
+
+@pytest.mark.parametrize(
+    ("added", "line", "said"),
+    [
+        (["[calls]", "succesful_call_seconds = 40"], 7, ["succesful_call_seconds", "known key"]),
+        (["colour = 1"], 6, ["connections.bitrix24.main.colour", "is not a known key"]),
+        (["[calendar]", "a = 1"], 6, ["calendar", "is not a known key"]),
+        (["[calls]", "# text", 'successful_call_seconds = "40"'], 8, ["integer", "'40'"]),
+        (["[calls]", "successful_call_seconds = true"], 7, ["successful_call_seconds", "True"]),
+        (["[calls]", "successful_call_seconds = 40.5"], 7, ["40.5"]),
+        (["[calls]", "successful_call_seconds = -1"], 7, ["greater than or equal to 0", "-1"]),
+        (["[calls]", "after_close_days = 4000"], 7, ["calls.after_close_days", "4000"]),
+        (["[publish]", "keep_generations = 0"], 7, ["publish.keep_generations"]),
+        (["[schedule]", 'cron = "every day"'], 7, ["schedule.cron", "cron expression"]),
+        (["[schedule]", 'cron = "0 5 * * * *"'], 7, ["cron expression of five fields"]),
+        (["[schedule]", 'cron = "61 5 * * *"'], 7, ["cron expression"]),
+        (['talk_basis = "all"'], 6, ["talk_basis", "'talk', 'total' or 'unknown'", "'all'"]),
+        (['portal_url = "acme.bitrix24.ru"'], 6, ["portal_url", "'acme.bitrix24.ru'"]),
+        (["[connections.amocrm.main]"], 6, ["amocrm", "'bitrix24'"]),
+        (["[connections.bitrix24.Main-2]"], 6, ["Main-2"]),
+        (["[segments]", "product = 5"], 7, ["segments.product", "string"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_rule_is_named_with_its_line(
+    company: Write, added: list[str], line: int, said: list[str]
+) -> None:
+    message = complaint(company([*MINIMAL, *added]))
+    assert message.startswith(f"companies/acme/company.toml, line {line}: "), message
+    assert [words for words in said if words not in message] == [], message
+
+
+@pytest.mark.parametrize(
+    ("toml", "said"),
+    [
+        (['name = "x"'], ["company.toml"]),
+        (
+            ["[company]", 'name = "A"', "[connections.bitrix24.main]"],
+            ["line 1", "company.time_zone", "is required"],
+        ),
+        (
+            ["[company]", 'name = "A"', 'time_zone = "Moscow"', "[connections.bitrix24.main]"],
+            ["line 3", "company.time_zone", "IANA time zone such as Europe/Moscow", "'Moscow'"],
+        ),
+        (
+            ["[company]", 'name = ""', 'time_zone = "UTC"', "[connections.bitrix24.main]"],
+            ["line 2", "company.name"],
+        ),
+        (
+            ["[company]", 'name = "A"', 'time_zone = "UTC"', 'phone_region = "RUS"'],
+            ["line 4", "phone_region", "two-letter region"],
+        ),
+        (
+            ["[company]", 'name = "A"', 'time_zone = "UTC"', 'currency = "rub"'],
+            ["line 4", "company.currency", "'rub'"],
+        ),
+        (["[company]", 'name = "A"', 'time_zone = "UTC"'], ["connections", "is required"]),
+        (["[company]", "name = "], ["line 2"]),
+        (["[company]", 'name = "A"', 'name = "B"'], ["line 3"]),
+    ],
+)
+def test_a_company_section_must_be_whole(company: Write, toml: list[str], said: list[str]) -> None:
+    message = complaint(company(toml))
+    assert message.startswith("companies/acme/company.toml")
+    assert [words for words in said if words not in message] == [], message
+
+
+def test_a_company_file_that_is_not_utf_8_is_named(company: Write) -> None:
+    assert complaint(company('[company]\nname = "Ромашка"\n'.encode("cp1251"))).startswith(
+        "companies/acme/company.toml: "
+    )
+
+
+# csv files
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"pipelines": ["connection,pipeline,role", "main,0,sales"]},
+            ["pipelines.csv, line 1:", "connection,pipeline_id,role", "connection,pipeline,role"],
+        ),
+        ({"pipelines": ["connection,pipeline_id"]}, ["pipelines.csv, line 1:"]),
+        (
+            {"pipelines": ["connection,pipeline_id,role,note", "main,0,sales,"]},
+            ["pipelines.csv, line 1:", "found connection,pipeline_id,role,note"],
+        ),
+        ({"pipelines": b""}, ["pipelines.csv, line 1:", "connection,pipeline_id,role"]),
+        (
+            {"pipelines": ["connection,pipeline_id,role", "main,0,sales", "main,1,selling"]},
+            ["pipelines.csv, line 3, column role:", "'sales'", "'selling'"],
+        ),
+        (
+            {"pipelines": ["connection,pipeline_id,role", "main,first,sales"]},
+            ["pipelines.csv, line 2, column pipeline_id:", "integer", "'first'"],
+        ),
+        (
+            {"pipelines": ["connection,pipeline_id,role", "main,0,sales", "other,1,sales"]},
+            ["pipelines.csv, line 3:", "no connection 'other'"],
+        ),
+        (
+            {"pipelines": ["connection,pipeline_id,role", "main,0"]},
+            ["pipelines.csv, line 2:", "2 values for 3 columns"],
+        ),
+        (
+            {"pipelines": ["connection,pipeline_id,role", "main,0,sales,more"]},
+            ["pipelines.csv, line 2:", "4 values for 3 columns"],
+        ),
+        (
+            {"pipelines": ["connection,pipeline_id,role", "main,0,sales", "", "main,0,ignore"]},
+            ["pipelines.csv, line 4:", "main, 0", "line 2 already"],
+        ),
+        (
+            {"pipelines": ["connection,pipeline_id,role", 'main,0,"sales']},
+            ["pipelines.csv, line 2:", "not readable as csv"],
+        ),
+        (
+            {"stages": ["connection,pipeline_id,stage_id,role", "main,0,,key"]},
+            ["stages.csv, line 2, column stage_id:"],
+        ),
+        (
+            {"stages": ["connection,pipeline_id,stage_id,role", *["main,0,NEW,key"] * 2]},
+            ["stages.csv, line 3:", "line 2 already"],
+        ),
+        (
+            {"stages": "connection,pipeline_id,stage_id,role\nmain,0,Счёт,key\n".encode("cp1251")},
+            ["stages.csv", "is not UTF-8"],
+        ),
+        (
+            {"dismissals": ["connection,employee_id,dismissed_on", "main,7,01.02.2026"]},
+            ["dismissals.csv, line 2, column dismissed_on:", "date", "'01.02.2026'"],
+        ),
+        (
+            {
+                "dismissals": [
+                    "connection,employee_id,dismissed_on",
+                    "main,7,2026-01-01",
+                    "main,7,2026-02-01",
+                ]
+            },
+            ["dismissals.csv, line 3:", "main, 7", "line 2 already"],
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_wrong_csv_file_is_named_with_line_and_column(
+    company: Write, files: dict[str, Any], said: list[str]
+) -> None:
+    message = complaint(company(**files))
+    assert message.startswith("companies/acme/"), message
+    assert [words for words in said if words not in message] == [], message
+
+
+# Folders
+
+
+def test_an_unknown_company_is_told_with_the_known_ones(company: Write) -> None:
+    message = complaint(company().parent / "other")
+    assert "companies/other" in message
+    assert "known companies: acme" in message
+
+
+def test_a_folder_without_company_toml_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "companies" / "empty"
+    folder.mkdir(parents=True)
+    assert complaint(folder) == (
+        "companies/empty/company.toml is missing: copy companies/demo/company.toml."
+    )
+
+
+@pytest.mark.parametrize("name", ["Acme", "my-company", "2fast", "компания"])
+def test_a_folder_name_must_fit_into_asset_keys(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "companies" / name
+    folder.mkdir(parents=True)
+    assert "lower-case letters, digits and _" in complaint(folder)
