@@ -8,14 +8,23 @@ segments as (
     select * from {{ ref('stg_company__segments') }}
 ),
 
+keys as (
+    select
+        deal_key,
+        custom_fields,
+        {{ unnest_json_keys('custom_fields') }} as custom_field
+    from deals
+    where custom_fields is not null
+),
+
 unpacked as (
     select
-        deals.deal_key,
+        keys.deal_key,
         segments.segment_type,
-        {{ json_text('deals.custom_fields', 'segments.custom_field') }} as segment_value
-    from deals
-    cross join segments
-    where deals.custom_fields is not null
+        {{ json_text('keys.custom_fields', 'keys.custom_field') }} as segment_value
+    from keys
+    inner join segments
+        on keys.custom_field = segments.custom_field
 )
 
 select

@@ -235,9 +235,7 @@ def _read_csv(path: Path, form: type[RowT], connections: set[str]) -> tuple[RowT
     return tuple(row for row, _ in rows.values())
 
 
-def _read_row(
-    place: str, cells: dict[str, str], form: type[RowT], connections: set[str]
-) -> RowT:
+def _read_row(place: str, cells: dict[str, str], form: type[RowT], connections: set[str]) -> RowT:
     try:
         row = form.model_validate(cells)
     except ValidationError as error:

@@ -24,3 +24,12 @@
 {% macro default__json_first_integer(column) -%}
     try_cast(json_extract_string({{ column }}, '$[0]') as bigint)
 {%- endmacro %}
+
+{#- The keys of a JSON object, as rows. -#}
+{% macro unnest_json_keys(column) -%}
+    {{ return(adapter.dispatch('unnest_json_keys')(column)) }}
+{%- endmacro %}
+
+{% macro default__unnest_json_keys(column) -%}
+    unnest(json_keys({{ column }}))
+{%- endmacro %}

@@ -14,34 +14,44 @@ deals as (
     where is_counted
 ),
 
+-- The id by kind first: a condition on the call's side inside a left join is planned as a loop.
+entities as (
+    select
+        call_key,
+        call_id,
+        source_key,
+        case when entity_type = 'COMPANY' then entity_id end as company_id,
+        case when entity_type = 'CONTACT' then entity_id end as contact_id,
+        case when entity_type = 'DEAL' then entity_id end as deal_id
+    from call_rows
+    where entity_id is not null
+),
+
 named as (
     select
-        call_rows.call_key,
-        call_rows.call_id,
+        entities.call_key,
+        entities.call_id,
         case
-            when call_rows.entity_type = 'COMPANY'
-                then {{ hash_key(["call_rows.source_key", "'company'", "call_rows.entity_id"]) }}
+            when entities.company_id is not null
+                then {{ hash_key(["entities.source_key", "'company'", "entities.company_id"]) }}
             when contacts.company_id is not null
-                then {{ hash_key(["call_rows.source_key", "'company'", "contacts.company_id"]) }}
+                then {{ hash_key(["entities.source_key", "'company'", "contacts.company_id"]) }}
             when contacts.contact_id is not null
-                then {{ hash_key(["call_rows.source_key", "'contact'", "contacts.contact_id"]) }}
+                then {{ hash_key(["entities.source_key", "'contact'", "contacts.contact_id"]) }}
             when deals.deal_id is not null
                 then deals.client_key
         end as client_key,
         case
             when contacts.contact_id is not null
-                then {{ hash_key(["call_rows.source_key", "'contact'", "contacts.contact_id"]) }}
+                then {{ hash_key(["entities.source_key", "'contact'", "contacts.contact_id"]) }}
         end as contact_key
-    from call_rows
+    from entities
     left join contacts
-        on call_rows.entity_type = 'CONTACT'
-        and call_rows.source_key = contacts.source_key
-        and call_rows.entity_id = contacts.contact_id
+        on entities.source_key = contacts.source_key
+        and entities.contact_id = contacts.contact_id
     left join deals
-        on call_rows.entity_type = 'DEAL'
-        and call_rows.source_key = deals.source_key
-        and call_rows.entity_id = deals.deal_id
-    where call_rows.entity_id is not null
+        on entities.source_key = deals.source_key
+        and entities.deal_id = deals.deal_id
 ),
 
 ordered as (

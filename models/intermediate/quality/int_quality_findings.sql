@@ -197,7 +197,8 @@ q7_unlisted_stages as (
         null::bigint as employee_key,
         null as card_url,
         'Stage "' || stages.stage_name || '" of pipeline "' || pipelines.pipeline_name
-        || '" is not in the portal''s dictionary, ' || count(*) || ' visits stood on it.' as sentence
+        || '" is not in the portal''s dictionary, ' || count(*) || ' visits stood on it.'
+            as sentence
     from stages
     inner join pipelines
         on stages.pipeline_key = pipelines.pipeline_key

@@ -33,11 +33,9 @@ def folder(tmp_path: Path) -> Folder:
         path = tmp_path / "Мой архив"
         path.mkdir()
         for name, content in files.items():
-            if isinstance(content, list):
-                content = "\n".join(content) + "\n"
-            if isinstance(content, str):
-                content = content.encode()
-            (path / f"{name}.csv").write_bytes(content)
+            text = "\n".join(content) + "\n" if isinstance(content, list) else content
+            raw = text if isinstance(text, bytes) else text.encode()
+            (path / f"{name}.csv").write_bytes(raw)
         return path
 
     return write
@@ -627,7 +625,7 @@ def test_an_unusable_file_is_named_with_line_and_column(
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="There is no folder .*nowhere"):
+    with pytest.raises(InputError, match=r"There is no folder .*nowhere"):
         write_replay(tmp_path / "nowhere", tmp_path / "portal.sqlite")
 
 
