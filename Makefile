@@ -22,7 +22,7 @@ ARGS ?=
 RUN = .venv/bin/python -m orchestration
 REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
 
-.PHONY: help setup demo dev run dbt summary test test-long lint format bench-load clean
+.PHONY: help setup demo dev run dbt summary test test-long lint format clean
 
 help: ## List the targets
 	@echo "callfunnel: what does our sales department really do, and what does it bring?"
@@ -75,5 +75,5 @@ format: $(STAMP) ## Format Python and fix what linters can
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
-clean: ## Remove what runs produced (data/), keep the environment
-	@rm -rf data target logs .pytest_cache .mypy_cache .ruff_cache
+clean: ## Remove what the demo and the replay produced; real companies' data stay
+	@rm -rf data/demo data/replay target logs .pytest_cache .mypy_cache .ruff_cache

@@ -16,7 +16,7 @@ PROJECT_DIR = Path(__file__).resolve().parents[1]
 class Settings(BaseSettings):
     """Where one company's rules and data stand.
 
-    Read from the environment (`CALLFUNNEL_COMPANY`, `CALLFUNNEL_DATA_DIR`, …); `company` there is
+    Read from the environment (`CALLFUNNEL_COMPANY`, `CALLFUNNEL_DATA_ROOT`, …); `company` there is
     only the default of make and the command line: Dagster names its companies in workspace.yaml.
     """
 

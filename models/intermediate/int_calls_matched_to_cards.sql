@@ -6,7 +6,7 @@ with calls as (
 ),
 
 bindings as (
-    select * from {{ ref('int_bitrix24__call_bindings') }}
+    select * from {{ ref('int_call_bindings') }}
 ),
 
 deals as (
@@ -26,7 +26,7 @@ deals_of_clients as (
 ),
 
 phones as (
-    select * from {{ ref('int_bitrix24__client_phones') }}
+    select * from {{ ref('int_client_phones') }}
 ),
 
 rules as (

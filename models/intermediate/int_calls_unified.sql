@@ -12,6 +12,7 @@ select
     bitrix24.source_key,
     bitrix24.call_id,
     bitrix24.id_order,
+    bitrix24.system_call_id,
     bitrix24.started_at,
     bitrix24.direction,
     bitrix24.is_external,

@@ -7,11 +7,11 @@ with calls as (
 ),
 
 named as (
-    select * from {{ ref('int_bitrix24__call_clients') }}
+    select * from {{ ref('int_call_clients') }}
 ),
 
 phones as (
-    select * from {{ ref('int_bitrix24__client_phones') }}
+    select * from {{ ref('int_client_phones') }}
 ),
 
 deals_of_clients as (

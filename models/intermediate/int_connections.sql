@@ -9,6 +9,7 @@ select
     as_of_on,
     time_zone,
     talk_basis,
-    min(as_of_at) over () as report_as_of_at,
-    min(as_of_on) over () as report_as_of_on
+    -- A connection that was removed from the rules holds nothing back.
+    min(case when is_configured then as_of_at end) over () as report_as_of_at,
+    min(case when is_configured then as_of_on end) over () as report_as_of_on
 from bitrix24

@@ -14,5 +14,7 @@ select
     {{ hash_key(['source_key', 'pipeline_id', 'stage_id']) }} as stage_key,
     pipeline_id,
     stage_id,
+    case stage_semantics_code when 'S' then 'won' when 'F' then 'lost' else 'open' end
+        as entry_semantics,
     is_inferred
 from bitrix24

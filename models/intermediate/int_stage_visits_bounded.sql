@@ -10,7 +10,7 @@ deals as (
 ),
 
 stages as (
-    select * from {{ ref('dim_stages') }}
+    select * from {{ ref('int_stages') }}
 ),
 
 clamped as (
@@ -25,6 +25,7 @@ clamped as (
         deals.created_at,
         entries.pipeline_key,
         entries.stage_key,
+        entries.entry_semantics,
         entries.is_inferred,
         lag(entries.stage_key) over (
             partition by entries.deal_key
@@ -58,20 +59,28 @@ bounded as (
     from started
 ),
 
-with_stage as (
+-- The dictionary's semantics; a stage it does not know has its own row's.
+with_semantics as (
     select
         bounded.*,
-        stages.stage_semantics,
-        lag(stages.stage_semantics) over deal as previous_semantics,
-        lag(bounded.pipeline_key) over deal as previous_pipeline_key,
-        row_number() over (
-            partition by bounded.deal_key, bounded.stage_key
-            order by bounded.visit_number
-        ) as stage_visit_number
+        case when stages.is_known then stages.stage_semantics else bounded.entry_semantics end
+            as stage_semantics
     from bounded
-    inner join stages
+    left join stages
         on bounded.stage_key = stages.stage_key
-    window deal as (partition by bounded.deal_key order by bounded.visit_number)
+),
+
+with_stage as (
+    select
+        *,
+        lag(stage_semantics) over deal as previous_semantics,
+        lag(pipeline_key) over deal as previous_pipeline_key,
+        row_number() over (
+            partition by deal_key, stage_key
+            order by visit_number
+        ) as stage_visit_number
+    from with_semantics
+    window deal as (partition by deal_key order by visit_number)
 ),
 
 -- A run: neighbouring visits of the same semantics in one pipeline. It dates a close, so that a

@@ -1,7 +1,7 @@
 -- Employees and the rows that stand for no single person: former employees (to reassign) and
 -- nobody. Reports group by the reporting keys; the true key stays behind them.
 with employees as (
-    select * from {{ ref('int_bitrix24__employees') }}
+    select * from {{ ref('int_employees') }}
 ),
 
 connections as (

@@ -1,5 +1,5 @@
 with pipelines as (
-    select * from {{ ref('int_bitrix24__pipelines') }}
+    select * from {{ ref('int_pipelines') }}
 ),
 
 roles as (

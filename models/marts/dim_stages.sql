@@ -1,5 +1,5 @@
 with stages as (
-    select * from {{ ref('int_bitrix24__stages') }}
+    select * from {{ ref('int_stages') }}
 ),
 
 entries as (
@@ -19,6 +19,7 @@ unknown_stages as (
         'Unknown stage' as stage_name,
         0 as stage_sort,
         false as is_listed,
+        false as is_known,
         'open' as stage_semantics
     from entries
     where stage_id = '(unknown)'
@@ -33,6 +34,7 @@ all_stages as (
         stage_name,
         stage_sort,
         is_listed,
+        is_known,
         stage_semantics
     from stages
     union all

@@ -26,6 +26,7 @@ select
     calls.call_key,
     calls.source_key,
     calls.call_id,
+    calls.system_call_id,
     calls.started_at,
     days.date_day as started_on,
     calls.direction,

@@ -7,7 +7,7 @@ states as (
 ),
 
 sources as (
-    select * from {{ ref('int_bitrix24__sources') }}
+    select * from {{ ref('int_sources') }}
 ),
 
 custom_fields as (
@@ -118,6 +118,7 @@ select
         when owners.former_from_on <= credited.closed_on then {{ former_employees_key() }}
         else coalesce(credited.owner_employee_key, {{ nobody_key() }})
     end as close_reporting_employee_key,
+    coalesce(owners.current_reporting_key, {{ nobody_key() }}) as current_reporting_employee_key,
     coalesce(sources.source_name, credited.source_id, '(not set)') as source_name,
     coalesce(segments.product_name, '(not set)') as product_name,
     coalesce(segments.client_grade, '(not set)') as client_grade,

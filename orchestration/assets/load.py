@@ -89,9 +89,11 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
     ) -> Iterator[MaterializeResult[None]]:
         loads: list[ConnectionLoad] = []
         with readable_failures(), relayed_to(context.log):
+            sections = read_company(settings.company_dir).rules.connections["bitrix24"]
             for connector in _connectors(settings):
                 pipeline = _pipeline(settings, connector.system, connector.connection)
-                loads.append(load_connection(pipeline, connector))
+                share = sections[connector.connection].loss_threshold_share
+                loads.append(load_connection(pipeline, connector, share))
         metadata = _metadata(loads)
         for table in (*TABLES, *LOAD_TABLES):
             yield MaterializeResult(

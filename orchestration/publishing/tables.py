@@ -28,14 +28,15 @@ class PublishedTable:
 def published_tables(manifest: Mapping[str, Any]) -> tuple[PublishedTable, ...]:
     """Every mart and metric table; columns whose `meta.pii` is not `none` are left out.
 
-    A column without the mark is left out too: forgetting must not publish.
+    A column without the mark is left out too: forgetting must not publish. So are columns marked
+    `is_hidden`: true keys of employees, behind which reports would name the dismissed.
     """
     tables = []
     for node in manifest["nodes"].values():
         if node["resource_type"] != "model" or node["schema"] not in PUBLISHED_SCHEMAS:
             continue
         is_public = {
-            column["name"]: column.get("config", {}).get("meta", {}).get("pii") == "none"
+            column["name"]: _is_public(column.get("config", {}).get("meta", {}))
             for column in node["columns"].values()
         }
         tables.append(
@@ -47,3 +48,7 @@ def published_tables(manifest: Mapping[str, Any]) -> tuple[PublishedTable, ...]:
             )
         )
     return tuple(sorted(tables, key=lambda table: (table.schema, table.name)))
+
+
+def _is_public(meta: Mapping[str, Any]) -> bool:
+    return meta.get("pii") == "none" and not meta.get("is_hidden", False)

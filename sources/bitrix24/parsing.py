@@ -28,11 +28,12 @@ _FALSE = frozenset({"N", "0", "FALSE"})
 
 @dataclass(frozen=True)
 class QuarantinedRow:
-    """A row that raw can't take: what it was and why."""
+    """A row that raw can't take: what it was and why; `record_id` where it can be read."""
 
     table: str
     reason: str
     payload: str
+    record_id: int | None = None
 
 
 class Unreadable(ValueError):
@@ -63,7 +64,9 @@ def parse_rows(
         readable = [row for row, field in broken if field is None]
         parsed, quarantined = _parse_rows(table, readable, source_key, received_at)
         return parsed, quarantined + [
-            QuarantinedRow(table.name, f"{field}: is not valid Unicode", _payload(row))
+            QuarantinedRow(
+                table.name, f"{field}: is not valid Unicode", _payload(row), _record_id(row)
+            )
             for row, field in broken
             if field is not None
         ]
@@ -81,7 +84,9 @@ def _parse_rows(
         try:
             parsed = _parse_row(row, readers)
         except Unreadable as problem:
-            quarantined.append(QuarantinedRow(table.name, str(problem), _payload(row)))
+            quarantined.append(
+                QuarantinedRow(table.name, str(problem), _payload(row), _record_id(row))
+            )
             continue
         for collected, value in zip(values, parsed, strict=True):
             collected.append(value)
@@ -126,6 +131,15 @@ def parse_instant(value: Any, portal_zone: dt.tzinfo | None = None) -> int | Non
             raise Unreadable(f"{value!r} has no offset")
         instant = instant.replace(tzinfo=portal_zone)
     return _microseconds(instant)
+
+
+def _record_id(row: Any) -> int | None:
+    if not isinstance(row, Mapping):
+        return None
+    try:
+        return _integer(row.get("ID", row.get("id")))
+    except Unreadable:
+        return None
 
 
 def _parse_row(row: Any, readers: Sequence[tuple[Column, Callable[[Any], Any]]]) -> list[Any]:

@@ -96,14 +96,12 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
     }
 
     def lines(rows: tuple[Any, ...]) -> list[dict[str, Any]]:
-        # The header is line 1.
         return [
             {
                 **row.model_dump(exclude={"connection"}),
                 "source_key": source_key(systems[row.connection], row.connection),
-                "line": line,
             }
-            for line, row in enumerate(rows, start=2)
+            for row in rows
         ]
 
     return {

@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from sources.errors import InputError
 
 SYSTEMS = ("bitrix24",)
+BUILT_IN_SEGMENTS = ("all", "talker", "department", "source", "pipeline")
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 PipelineRole = Literal["sales", "setter", "service", "ignore"]
@@ -37,6 +38,15 @@ def _known_zone(name: str) -> str:
 def _known_region(name: str) -> str:
     if name not in phonenumbers.SUPPORTED_REGIONS:
         raise ValueError("is not a two-letter region such as RU")
+    return name
+
+
+def _free_segment(name: str) -> str:
+    if not re.match(NAME_PATTERN, name) or name in BUILT_IN_SEGMENTS:
+        raise ValueError(
+            "must be lower-case letters, digits and _, and none of the built-in segments "
+            + ", ".join(BUILT_IN_SEGMENTS)
+        )
     return name
 
 
@@ -86,6 +96,8 @@ class ConnectionSection(_Strict):
     talk_basis: Literal["talk", "total", "unknown"] = "unknown"
     portal_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
     """Where links to cards lead; by default the host of the webhook address."""
+    loss_threshold_share: float = Field(default=0.05, ge=0, le=1)
+    """More rows of an entity gone at once than this stop the load: a limited access is likelier."""
 
 
 class CompanyRules(_Strict):
@@ -99,7 +111,7 @@ class CompanyRules(_Strict):
         Literal["bitrix24"],
         dict[Annotated[str, Field(pattern=NAME_PATTERN)], ConnectionSection],
     ]
-    segments: dict[Annotated[str, Field(pattern=NAME_PATTERN)], str] = {}
+    segments: dict[Annotated[str, AfterValidator(_free_segment)], str] = {}
 
 
 class _CsvRow(_Strict):
@@ -108,6 +120,8 @@ class _CsvRow(_Strict):
     key_columns: ClassVar[tuple[str, ...]]
 
     connection: str
+    line: int
+    """Of the csv file, for messages."""
 
 
 class PipelineRow(_CsvRow):
@@ -209,7 +223,7 @@ def _read_csv(path: Path, form: type[RowT], connections: set[str]) -> tuple[RowT
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
             header = next(reader, [])
-            expected = list(form.model_fields)
+            expected = [name for name in form.model_fields if name != "line"]
             if sorted(header) != sorted(expected):
                 raise InputError(
                     f"{shown}, line 1: the columns must be {','.join(expected)}, found "
@@ -219,7 +233,8 @@ def _read_csv(path: Path, form: type[RowT], connections: set[str]) -> tuple[RowT
                 place = f"{shown}, line {reader.line_num}"
                 if len(cells) != len(header):
                     raise InputError(f"{place}: {len(cells)} values for {len(header)} columns")
-                row = _read_row(place, dict(zip(header, cells, strict=True)), form, connections)
+                given = dict(zip(header, cells, strict=True)) | {"line": str(reader.line_num)}
+                row = _read_row(place, given, form, connections)
                 key = tuple(getattr(row, column) for column in row.key_columns)
                 if key in rows:
                     raise InputError(

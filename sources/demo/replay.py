@@ -220,6 +220,9 @@ class _Replay:
             self._write_calls(store)
             clock = max(self.instants, default=to_microseconds(EMPTY_CLOCK))
             store.set_meta("clock", clock)
+            if any(text != str(number) for text, number in self.history_ids.items()):
+                # The API's rows have no field for them.
+                store.set_meta("history_ids", {n: text for text, n in self.history_ids.items()})
             store.finish()
         return self.report
 

@@ -53,6 +53,13 @@ def test_columns_with_personal_data_are_left_out(current: Path) -> None:
     assert "deal_title" not in columns
 
 
+def test_true_keys_of_employees_are_left_out(current: Path) -> None:
+    for name in ("fct_calls", "fct_deals", "fct_stage_visits"):
+        columns = {c[0] for c in duckdb.sql(f"describe from '{current}/{name}.parquet'").fetchall()}
+        assert "reporting_employee_key" in columns
+        assert not [c for c in columns if c.endswith(("owner_employee_key", "talker_employee_key"))]
+
+
 def test_no_published_value_holds_a_phone_or_an_email_of_a_client(
     current: Path, demo_run: DemoRun
 ) -> None:

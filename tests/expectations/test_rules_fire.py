@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from expectations.gate import GateClosed, judge, require_open
-from expectations.outcomes import outcomes
+from expectations.outcomes import NotBuilt, build_number, outcomes
 from orchestration.settings import Settings
 from sources.demo.store import PortalStore
 from tests.support.companies import dbt_build, load_company_rules, make_company, warehouse
@@ -94,6 +94,7 @@ def broken_portal(path: Path) -> PortalStore:
             call_row(21, 5 * DAY, PORTAL_USER_ID=2),
             call_row(22, 60, CALL_DURATION=5 * 3600, PORTAL_USER_ID=3),
             call_row(23, 61, PORTAL_USER_ID=3),
+            call_row(24, 900, CALL_DURATION=-7),
         ],
     )
     return store
@@ -123,7 +124,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             f"where source_key = '{BROKEN}' and entity = 'deals'"
         )
         connection.execute(
-            "insert into raw_bitrix24.quarantine values (?, 'deals', 'abc', ?, '{}', ?)",
+            "insert into raw_bitrix24.quarantine values (?, 'deals', 'abc', 900, ?, '{}', ?)",
             [BROKEN, "OPPORTUNITY: 'a lot' is not a number", NOON],
         )
     load_company_rules(settings)
@@ -216,6 +217,38 @@ def test_offenders_are_capped_and_fully_counted(company: Settings) -> None:
     assert quarantine.offenders[0]["record"] == "abc"
 
 
+def test_an_interrupted_build_is_neither_judged_nor_published(company: Settings) -> None:
+    with warehouse(company, read_only=False) as connection:
+        connection.execute(
+            "insert into raw_derived.builds select max(build_number) + 1, 'x', 'build', null "
+            "from raw_derived.builds"
+        )
+        with pytest.raises(NotBuilt, match="has not finished"):
+            judge(connection)
+        connection.execute("delete from raw_derived.builds where invocation_id = 'x'")
+
+
+def test_a_partial_build_inherits_the_failures_of_the_build_before(company: Settings) -> None:
+    with warehouse(company, read_only=False) as connection:
+        before = build_number(connection)
+        connection.execute(
+            "update raw_derived.builds set failures_count = 2 where build_number = ?", [before]
+        )
+    dbt_build(company, "--select", "dim_dates")
+    with warehouse(company, read_only=False) as connection:
+        builds = connection.execute(
+            "select build_number - ?, failures_count from raw_derived.builds "
+            "where build_number >= ? order by 1",
+            [before, before],
+        ).fetchall()
+        assert builds == [(0, 2), (1, 2)]
+        assert "every_error_severity_dbt_test_passed" in judge(connection).reasons
+        connection.execute("delete from raw_derived.builds where build_number > ?", [before])
+        for table in ("check_outcomes", "gate_verdicts"):
+            connection.execute(f"delete from raw_derived.{table} where build_number > ?", [before])
+        connection.execute("update raw_derived.builds set failures_count = 0")
+
+
 def test_a_build_the_gate_has_not_seen_is_not_published(company: Settings) -> None:
     with warehouse(company, read_only=False) as connection:
         judge(connection)
@@ -249,6 +282,19 @@ def test_q1_fires_when_the_fold_to_former_employees_fails(company: Settings) -> 
     assert found == [("21", "Boris Gone")]
     with warehouse(company, read_only=False) as connection:
         assert "no_report_names_a_dismissed_employee" in judge(connection).reasons
+
+
+def test_a_negative_length_is_named_and_counted_as_nothing(company: Settings) -> None:
+    with warehouse(company) as connection:
+        named = connection.execute(
+            "select sentence from marts.fct_data_quality_issues "
+            "where rule_id = 'Q16' and record_id = '24'"
+        ).fetchall()
+        talk = connection.execute(
+            "select talk_seconds from marts.fct_calls where call_id = 24"
+        ).fetchone()
+    assert named == [("Call 24 lasts -7 seconds: counted as 0.",)]
+    assert talk == (0,)
 
 
 def test_instants_are_utc(company: Settings) -> None:

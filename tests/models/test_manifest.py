@@ -82,16 +82,32 @@ def test_intermediate_models_read_facts_only_to_judge_them(manifest: Mapping[str
 
 
 def test_only_system_models_know_the_system(manifest: Mapping[str, Any]) -> None:
-    """stg_<system>__ is read by int_<system>__ and by quality."""
-    wrong = [
-        (model["name"], parent)
+    """Only int_<system>__ reads the system's staging; only unions read int_<system>__."""
+    reads = [
+        (model["name"], parent.rpartition(".")[2])
         for model in models(manifest)
         for parent in model["depends_on"]["nodes"]
-        if ".stg_bitrix24__" in parent
-        and not model["name"].startswith("int_bitrix24__")
-        and "quality" not in model["path"]
     ]
-    assert wrong == []
+    assert [
+        (name, parent)
+        for name, parent in reads
+        if parent.startswith("stg_bitrix24__") and not name.startswith("int_bitrix24__")
+    ] == []
+    assert [
+        (name, parent)
+        for name, parent in reads
+        if parent.startswith("int_bitrix24__")
+        and not name.startswith("int_bitrix24__")
+        and name != "int_reconciliation_by_entity"
+        and not _is_union(name)
+    ] == []
+
+
+def _is_union(name: str) -> bool:
+    """A union reads one model per system, and beside them at most the company's rules."""
+    text = next((PROJECT_DIR / "models/intermediate").glob(f"{name}.sql")).read_text()
+    parents = re.findall(r"ref\('(\w+)'\)", text)
+    return all(p.startswith(("int_bitrix24__", "stg_company__")) for p in parents)
 
 
 def test_names_tell_the_layer(manifest: Mapping[str, Any]) -> None:

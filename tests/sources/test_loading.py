@@ -168,6 +168,46 @@ def test_a_row_that_cannot_be_read_is_quarantined_and_counted(
     assert '"ID": "2"' in kept[0][2]
 
 
+def test_a_quarantined_row_does_not_cause_a_whole_read_at_every_load(
+    settings: Settings, store: PortalStore
+) -> None:
+    store.insert("call", [call_row(n, n) for n in range(1, 31)])
+    store.insert("call", [call_row(31, 31, COST="much")])
+    load_portal(settings, store)
+    # Out of the trailing window: the row is not received again.
+    advance(store, 30 * 24 * 60)
+    second = load_portal(settings, store)
+    assert entity(second, "calls").rows_received == 0
+    assert entity(second, "calls").rows_quarantined == 1
+    assert entity(second, "calls").unexplained == 0
+
+
+def test_a_row_that_becomes_readable_leaves_the_quarantines_count(
+    settings: Settings, store: PortalStore
+) -> None:
+    store.insert("deal", [deal_row(1), deal_row(2, OPPORTUNITY="a lot")])
+    load_portal(settings, store)
+    advance(store, 2 * 24 * 60)
+    store.insert("deal", [deal_row(2, OPPORTUNITY="5.00", DATE_MODIFY=at(30 * 60))])
+    load = load_portal(settings, store)
+    assert entity(load, "deals").rows_quarantined == 0
+    assert entity(load, "deals").unexplained == 0
+    assert raw_count(settings, "deals") == 2
+
+
+def test_a_known_mass_deletion_passes_with_a_higher_threshold(
+    settings: Settings, store: PortalStore
+) -> None:
+    store.insert("deal", [deal_row(n) for n in range(1, 101)])
+    load_portal(settings, store)
+    for deal_id in range(1, 51):
+        store.delete("deal", deal_id)
+    with serve_in_thread(Portal(store)) as address:
+        connector = Bitrix24Connector(Bitrix24Client(address), "main")
+        load = load_connection(pipeline_of(settings), connector, loss_threshold_share=0.6)
+    assert entity(load, "deals").rows_deleted == 50
+
+
 def test_a_deleted_deal_is_marked_and_never_removed(settings: Settings, store: PortalStore) -> None:
     store.insert("deal", [deal_row(n) for n in range(1, 60)])
     load_portal(settings, store)

@@ -25,6 +25,7 @@ select
     latest.as_of_at,
     coalesce(connections.talk_basis, 'unknown') as talk_basis,
     connections.portal_url,
+    connections.source_key is not null as is_configured,
     rules.time_zone,
     rules.phone_region,
     {{ local_date('latest.as_of_at', 'rules.time_zone') }} as as_of_on

@@ -69,19 +69,26 @@ last_active as (
     group by source_key, employee_id
 ),
 
--- The first snapshot that shows them inactive, after the last one that shows them active.
+snapshot_days as (
+    select
+        source_key,
+        observed_on
+    from snapshots
+    group by source_key, observed_on
+),
+
+-- The first day whose snapshot shows them inactive, or no longer at all, after the last one that
+-- shows them active.
 seen_leaving as (
     select
-        snapshots.source_key,
-        snapshots.employee_id,
-        min(snapshots.observed_on) as dismissed_on
-    from snapshots
-    inner join last_active
-        on snapshots.source_key = last_active.source_key
-        and snapshots.employee_id = last_active.employee_id
-        and snapshots.observed_on > last_active.last_active_on
-    where not snapshots.is_active
-    group by snapshots.source_key, snapshots.employee_id
+        last_active.source_key,
+        last_active.employee_id,
+        min(snapshot_days.observed_on) as dismissed_on
+    from last_active
+    inner join snapshot_days
+        on last_active.source_key = snapshot_days.source_key
+        and last_active.last_active_on < snapshot_days.observed_on
+    group by last_active.source_key, last_active.employee_id
 ),
 
 -- A user missing from the last list is inactive and keeps the last known name.

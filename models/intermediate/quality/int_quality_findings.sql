@@ -37,12 +37,8 @@ reconciliation as (
     select * from {{ ref('int_reconciliation_by_entity') }}
 ),
 
-quarantine as (
-    select * from {{ ref('stg_bitrix24__quarantine') }}
-),
-
-history as (
-    select * from {{ ref('stg_bitrix24__stage_history') }}
+rejected_rows as (
+    select * from {{ ref('int_rejected_rows') }}
 ),
 
 pipeline_roles as (
@@ -70,6 +66,45 @@ q1_dismissed_named as (
     inner join employees
         on calls.reporting_employee_key = employees.employee_key
     where employees.former_from_on <= calls.started_on
+    union all
+    select
+        'Q1' as rule_id,
+        visits.source_key,
+        'stage_visit' as entity,
+        visits.stage_visit_key::varchar as record_id,
+        visits.reporting_employee_key as employee_key,
+        null as card_url,
+        'Stage visit ' || visits.stage_visit_key || ' names a dismissed employee.' as sentence
+    from visits
+    inner join employees
+        on visits.reporting_employee_key = employees.employee_key
+    where employees.former_from_on <= visits.entered_on
+    union all
+    select
+        'Q1' as rule_id,
+        deals.source_key,
+        'deal_created' as entity,
+        deals.deal_id::varchar as record_id,
+        deals.reporting_employee_key as employee_key,
+        deals.card_url,
+        'The creation of deal ' || deals.deal_id || ' names a dismissed employee.' as sentence
+    from deals
+    inner join employees
+        on deals.reporting_employee_key = employees.employee_key
+    where employees.former_from_on <= deals.created_on
+    union all
+    select
+        'Q1' as rule_id,
+        deals.source_key,
+        'deal_now' as entity,
+        deals.deal_id::varchar as record_id,
+        deals.current_reporting_employee_key as employee_key,
+        deals.card_url,
+        'Deal ' || deals.deal_id || ' names a dismissed employee as its owner now.' as sentence
+    from deals
+    inner join employees
+        on deals.current_reporting_employee_key = employees.employee_key
+    where employees.current_reporting_key <> employees.employee_key
     union all
     select
         'Q1' as rule_id,
@@ -135,7 +170,7 @@ q4_missing_pipelines as (
     from pipelines
     inner join deals
         on pipelines.pipeline_key = deals.pipeline_key
-    where not pipelines.is_listed
+    where not pipelines.is_listed and pipelines.pipeline_role <> 'ignore'
     group by pipelines.source_key, pipelines.pipeline_id, pipelines.pipeline_name
 ),
 
@@ -293,21 +328,9 @@ q12_history_out_of_time as (
         on visits.deal_key = deals.deal_key
     where visits.was_before_creation
     group by visits.source_key, deals.deal_id, deals.owner_employee_key, deals.card_url
-    union all
-    select
-        'Q12' as rule_id,
-        source_key,
-        'stage_history' as entity,
-        history_id::varchar as record_id,
-        null::bigint as employee_key,
-        null as card_url,
-        'History row ' || history_id || ' of deal ' || deal_id
-        || ' lay in the future when it was received: left out.' as sentence
-    from history
-    where entered_at > received_at
 ),
 
-q16_negative_talk as (
+q16_absurd_length as (
     select
         'Q16' as rule_id,
         source_key,
@@ -320,21 +343,16 @@ q16_negative_talk as (
     where total_seconds > 4 * 3600
 ),
 
-quarantined as (
+rejected as (
     select
-        'QUARANTINE' as rule_id,
+        rule_id,
         source_key,
         entity,
-        payload_hash as record_id,
+        record_id,
         null::bigint as employee_key,
         null as card_url,
-        'A row of '
-        || entity
-        || ' could not be read and waits in quarantine (field '
-        || split_part(reason, ':', 1)
-        || ').'
-            as sentence
-    from quarantine
+        sentence
+    from rejected_rows
 ),
 
 unknown_rules as (
@@ -408,8 +426,8 @@ select * from q10_wins_without_amount
 union all
 select * from q12_history_out_of_time
 union all
-select * from q16_negative_talk
+select * from q16_absurd_length
 union all
-select * from quarantined
+select * from rejected
 union all
 select * from unknown_rules

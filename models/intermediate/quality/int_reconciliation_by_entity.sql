@@ -1,173 +1,71 @@
--- What the system reported, what raw holds and what counts, per connection and entity, up to the
--- same id taken before the load (Q5, R23). Unexplained = reported − (raw − deleted) − quarantined.
-with load_log as (
-    select * from {{ ref('stg_bitrix24__load_log') }}
-),
-
-connections as (
-    select * from {{ ref('int_bitrix24__connections') }}
+-- Reported, raw and marts side by side, per connection and entity of its last load (Q5, R23).
+-- Unexplained at the source = reported − (raw − deleted) − quarantined; unexplained in the marts =
+-- held in raw − every counted reason for leaving a row out − rows in the marts.
+with bitrix24 as (
+    select * from {{ ref('int_bitrix24__reconciliation') }}
 ),
 
 deals as (
-    select * from {{ ref('int_bitrix24__deals') }}
-),
-
-calls as (
-    select * from {{ ref('stg_bitrix24__calls') }}
-),
-
-call_rows as (
-    select * from {{ ref('int_bitrix24__call_rows') }}
-),
-
-history as (
-    select * from {{ ref('stg_bitrix24__stage_history') }}
-),
-
-entries as (
-    select * from {{ ref('int_bitrix24__stage_entries') }}
-    where not is_inferred
-),
-
-fct_deals as (
     select * from {{ ref('fct_deals') }}
 ),
 
-fct_calls as (
+calls as (
     select * from {{ ref('fct_calls') }}
 ),
 
-latest as (
-    select load_log.*
-    from load_log
-    inner join connections
-        on load_log.source_key = connections.source_key
-        and load_log.cut_at = connections.as_of_at
+entries as (
+    select * from {{ ref('int_stage_entries') }}
+    where not is_inferred
 ),
 
-deal_counts as (
+marts as (
     select
         source_key,
         'deals' as entity,
-        count(*) as rows_held,
-        count(*) filter (where is_deleted) as deleted_count,
-        count(*) filter (where is_template and not is_deleted) as template_count,
-        count(*) filter (where is_after_cut and not is_deleted and not is_template)
-            as waiting_count,
-        0 as merged_count,
-        0 as orphan_count
+        count(*) as rows_in_marts
     from deals
     group by source_key
-),
-
-deal_marts as (
+    union all
     select
         source_key,
-        'deals' as entity,
-        count(*) as rows_in_marts
-    from fct_deals
-    group by source_key
-),
-
-call_counts as (
-    select
-        calls.source_key,
         'calls' as entity,
-        count(*) as rows_held,
-        0 as deleted_count,
-        0 as template_count,
-        count(*) filter (where call_rows.call_id is null) as waiting_count,
-        count(*) filter (where call_rows.call_id <> call_rows.representative_id) as merged_count,
-        0 as orphan_count
+        count(*) as rows_in_marts
     from calls
-    left join call_rows
-        on calls.source_key = call_rows.source_key
-        and calls.call_id = call_rows.call_id
-    group by calls.source_key
-),
-
-call_marts as (
-    select
-        source_key,
-        'calls' as entity,
-        count(*) as rows_in_marts
-    from fct_calls
     group by source_key
-),
-
-history_counts as (
-    select
-        history.source_key,
-        'stage_history' as entity,
-        count(*) as rows_held,
-        0 as deleted_count,
-        0 as template_count,
-        count(*) filter (
-            where deals.is_counted
-            and (history.entered_at > deals.as_of_at or history.entered_at > history.received_at)
-        ) as waiting_count,
-        0 as merged_count,
-        -- History of deals that don't count: deleted, templates, after the cut.
-        count(*) filter (where deals.deal_key is null or not deals.is_counted) as orphan_count
-    from history
-    left join deals
-        on history.source_key = deals.source_key
-        and history.deal_id = deals.deal_id
-    group by history.source_key
-),
-
-history_marts as (
+    union all
     select
         source_key,
         'stage_history' as entity,
         count(*) as rows_in_marts
     from entries
     group by source_key
-),
-
-counts as (
-    select * from deal_counts
-    union all
-    select * from call_counts
-    union all
-    select * from history_counts
-),
-
-marts as (
-    select * from deal_marts
-    union all
-    select * from call_marts
-    union all
-    select * from history_marts
 )
 
 select
-    latest.source_key,
-    latest.entity,
-    latest.cut_at,
-    latest.rows_reported,
-    latest.rows_received,
-    latest.rows_quarantined,
-    latest.rows_raw,
-    latest.rows_deleted,
+    bitrix24.source_key,
+    bitrix24.entity,
+    bitrix24.cut_at,
+    bitrix24.rows_reported,
+    bitrix24.rows_received,
+    bitrix24.rows_quarantined,
+    bitrix24.rows_raw,
+    bitrix24.rows_deleted,
+    bitrix24.unexplained_source_count,
+    bitrix24.deleted_count,
+    bitrix24.template_count,
+    bitrix24.waiting_count,
+    bitrix24.merged_count,
+    bitrix24.orphan_count,
+    case
+        when bitrix24.rows_held is not null then coalesce(marts.rows_in_marts, 0)
+    end as rows_in_marts,
     coalesce(
-        latest.rows_reported - (latest.rows_raw - latest.rows_deleted) - latest.rows_quarantined, 0
-    ) as unexplained_source_count,
-    counts.deleted_count,
-    counts.template_count,
-    counts.waiting_count,
-    counts.merged_count,
-    counts.orphan_count,
-    case when counts.entity is not null then coalesce(marts.rows_in_marts, 0) end as rows_in_marts,
-    coalesce(
-        counts.rows_held - counts.deleted_count - counts.template_count - counts.waiting_count
-        - counts.merged_count - counts.orphan_count - coalesce(marts.rows_in_marts, 0),
+        bitrix24.rows_held - bitrix24.deleted_count - bitrix24.template_count
+        - bitrix24.waiting_count - bitrix24.merged_count - bitrix24.orphan_count
+        - coalesce(marts.rows_in_marts, 0),
         0
     ) as unexplained_marts_count
-from latest
-left join counts
-    on latest.source_key = counts.source_key
-    and latest.entity = counts.entity
+from bitrix24
 left join marts
-    on latest.source_key = marts.source_key
-    and latest.entity = marts.entity
+    on bitrix24.source_key = marts.source_key
+    and bitrix24.entity = marts.entity

@@ -6,6 +6,7 @@ select
     source_key,
     entity,
     payload_hash,
+    record_id,
     reason,
     {{ utc('received_at') }} as received_at
 from source

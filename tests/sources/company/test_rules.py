@@ -125,7 +125,7 @@ def test_csv_files_are_read_in_any_column_order(company: Write) -> None:
             dismissals=["connection,employee_id,dismissed_on", "", "main,7,2026-02-01"],
         )
     )
-    assert read.pipelines == (PipelineRow(connection="main", pipeline_id=2, role="setter"),)
+    assert read.pipelines == (PipelineRow(connection="main", line=2, pipeline_id=2, role="setter"),)
     assert [(row.stage_id, row.role) for row in read.stages] == [
         ("NEW", "key"),
         ("NEW", "qualified"),
@@ -133,7 +133,7 @@ def test_csv_files_are_read_in_any_column_order(company: Write) -> None:
     ]
     assert isinstance(read.stages[0], StageRow)
     assert read.dismissals == (
-        DismissalRow(connection="main", employee_id=7, dismissed_on=dt.date(2026, 2, 1)),
+        DismissalRow(connection="main", line=3, employee_id=7, dismissed_on=dt.date(2026, 2, 1)),
     )
 
 

@@ -1,0 +1,117 @@
+-- What the portal reported, what raw holds, and how much of it does not count, each reason counted;
+-- per entity of the last load, up to the same id taken before it (Q5, R23).
+with load_log as (
+    select * from {{ ref('stg_bitrix24__load_log') }}
+),
+
+connections as (
+    select * from {{ ref('int_bitrix24__connections') }}
+),
+
+deals as (
+    select * from {{ ref('int_bitrix24__deals') }}
+),
+
+calls as (
+    select * from {{ ref('stg_bitrix24__calls') }}
+),
+
+call_rows as (
+    select * from {{ ref('int_bitrix24__call_rows') }}
+),
+
+history as (
+    select * from {{ ref('stg_bitrix24__stage_history') }}
+),
+
+latest as (
+    select load_log.*
+    from load_log
+    inner join connections
+        on load_log.source_key = connections.source_key
+        and load_log.cut_at = connections.as_of_at
+),
+
+deal_counts as (
+    select
+        source_key,
+        'deals' as entity,
+        count(*) as rows_held,
+        count(*) filter (where is_deleted) as deleted_count,
+        count(*) filter (where is_template and not is_deleted) as template_count,
+        count(*) filter (where is_after_cut and not is_deleted and not is_template)
+            as waiting_count,
+        0 as merged_count,
+        0 as orphan_count
+    from deals
+    group by source_key
+),
+
+call_counts as (
+    select
+        calls.source_key,
+        'calls' as entity,
+        count(*) as rows_held,
+        0 as deleted_count,
+        0 as template_count,
+        count(*) filter (where call_rows.call_id is null) as waiting_count,
+        count(*) filter (where call_rows.call_id <> call_rows.representative_id) as merged_count,
+        0 as orphan_count
+    from calls
+    left join call_rows
+        on calls.source_key = call_rows.source_key
+        and calls.call_id = call_rows.call_id
+    group by calls.source_key
+),
+
+history_counts as (
+    select
+        history.source_key,
+        'stage_history' as entity,
+        count(*) as rows_held,
+        0 as deleted_count,
+        0 as template_count,
+        count(*) filter (
+            where deals.is_counted
+            and (history.entered_at > deals.as_of_at or history.entered_at > history.received_at)
+        ) as waiting_count,
+        0 as merged_count,
+        -- History of deals that don't count: deleted, templates, after the cut.
+        count(*) filter (where deals.deal_key is null or not deals.is_counted) as orphan_count
+    from history
+    left join deals
+        on history.source_key = deals.source_key
+        and history.deal_id = deals.deal_id
+    group by history.source_key
+),
+
+counts as (
+    select * from deal_counts
+    union all
+    select * from call_counts
+    union all
+    select * from history_counts
+)
+
+select
+    latest.source_key,
+    latest.entity,
+    latest.cut_at,
+    latest.rows_reported,
+    latest.rows_received,
+    latest.rows_quarantined,
+    latest.rows_raw,
+    latest.rows_deleted,
+    coalesce(
+        latest.rows_reported - (latest.rows_raw - latest.rows_deleted) - latest.rows_quarantined, 0
+    ) as unexplained_source_count,
+    counts.deleted_count,
+    counts.template_count,
+    counts.waiting_count,
+    counts.merged_count,
+    counts.orphan_count,
+    counts.rows_held
+from latest
+left join counts
+    on latest.source_key = counts.source_key
+    and latest.entity = counts.entity
