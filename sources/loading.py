@@ -58,7 +58,7 @@ DELETED_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class EntityLoad:
-    """The reconciliation row of one entity (SPEC Q5, R23); counts of rows.
+    """The reconciliation row of one entity (Q5); counts of rows.
 
     `rows_raw` and `rows_deleted` are compared with `rows_reported` up to `upper_id`:
     reported = raw − deleted + quarantined, or the load has lost something.

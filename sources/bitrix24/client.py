@@ -21,7 +21,7 @@ from sources.errors import SourceError
 PAGE_SIZE = 50
 BATCH_SIZE = 50
 REQUEST_SECONDS = 75
-"""The cloud ends a request after 60 s (apis: limits)."""
+"""The cloud ends a request after 60 s (vendor's page limits)."""
 
 _WEBHOOK = re.compile(r"^/rest/\d+/[^/]+/?$")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -29,6 +29,8 @@ _WAIT_AND_RETRY = frozenset({"query_limit_exceeded", "operation_time_limit"})
 _SERVER_ERRORS = frozenset({500, 502, 503, 504})
 
 logger = logging.getLogger("callfunnel.bitrix24")
+# At DEBUG the HTTP library logs every path, and with it the webhook's secret.
+logging.getLogger("urllib3").setLevel(logging.INFO)
 
 
 class PortalError(SourceError):
@@ -92,6 +94,8 @@ class Bitrix24Client:
         self.requests_sent = 0
         self._base = f"{self.portal_url}{parts.path.rstrip('/')}/"
         self._session = requests.Session()
+        # A proxy of the environment is no way to this machine's own loopback.
+        self._session.trust_env = self.host not in _LOOPBACK
 
     def __repr__(self) -> str:
         return f"Bitrix24Client(host={self.host!r}, connection={self.connection!r})"
@@ -241,7 +245,7 @@ class Bitrix24Client:
     def _sentence(self, method: str, status: int, code: str, description: str) -> str:
         known = _REMEDIES.get(code.casefold())
         if known is None and description.casefold().startswith("access denied"):
-            # Classic methods put no code beside it (apis: crm.contact.list).
+            # Classic methods put no code beside it (vendor's page crm-contact-list).
             known = _REMEDIES["access_denied"]
         where = f"{self.host} refused {method}"
         if known:
@@ -345,7 +349,7 @@ def _wait(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, _Busy) and error.retry_after is not None:
         return error.retry_after
-    backoff = tenacity.wait_exponential_jitter(initial=0.5, max=30.0, jitter=0.5)
+    backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=30.0, jitter=0.5)
     return backoff(state)
 
 

@@ -62,7 +62,7 @@ _CRM_SELECT = ["*", "UF_*"]
 DEALS = IdList(tables.DEALS, {"select": _CRM_SELECT}, {})
 CONTACTS = IdList(tables.CONTACTS, {"select": [*_CRM_SELECT, "PHONE", "EMAIL"]}, {})
 STAGE_HISTORY = IdList(tables.STAGE_HISTORY, {"entityTypeId": 2}, {})
-# TYPE_ID 2 is a call (apis: activity-enums); meetings, e-mails and tasks are not read yet.
+# TYPE_ID 2 is a call (vendor's page crm/data-types, activity-enums); meetings, e-mails and tasks are not read yet.
 ACTIVITIES = IdList(tables.ACTIVITIES, {}, {"TYPE_ID": 2})
 CALLS = IdList(tables.CALLS, {}, {}, upper_case=True)
 ID_LISTS: Mapping[str, IdList] = {

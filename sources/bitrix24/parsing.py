@@ -1,7 +1,7 @@
 """From Bitrix24's JSON rows to Arrow tables of a declared schema, losing nothing on the way.
 
 The API prints one value in many ways: ids as strings or integers, flags as `Y`/`N` or true/false,
-"nothing" as null, "", [] or {} (apis: data-types). A row with a value that can't be read becomes a
+"nothing" as null, "", [] or {} (vendor's page data-types). A row with a value that can't be read becomes a
 row of the quarantine, with the reason, instead of an exception or a silent null.
 """
 

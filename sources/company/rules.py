@@ -77,7 +77,7 @@ class ScheduleSection(_Strict):
 
 
 class CallsSection(_Strict):
-    """Thresholds of calls (SPEC §1, §2)."""
+    """Thresholds of calls; what each means stands in docs/company-rules.md."""
 
     successful_call_seconds: int = Field(default=40, ge=0, le=3600)
     call_starts_card_minutes: int = Field(default=60, ge=0, le=10_080)

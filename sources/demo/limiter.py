@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 class LeakyBucket:
     """A bucket of `threshold` requests that leaks `drain_per_second` of them.
 
-    The vendor's figures (apis/limits): 2 per second and 50, on the Enterprise plan 5 and 250.
+    The vendor's figures (page limits): 2 per second and 50, on the Enterprise plan 5 and 250.
     `now` may be replaced by a clock that tests move.
     """
 

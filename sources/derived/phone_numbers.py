@@ -1,6 +1,6 @@
 """Raw phone texts in E.164: `raw_derived.phone_numbers`, only texts that are new.
 
-Calls and contacts write one number in many ways; clients are told apart by E.164 (SPEC §1).
+Calls and contacts write one number in many ways; clients are told apart by E.164.
 Numbers that are possible by length count, so that numbers of unassigned ranges compare as well.
 """
 

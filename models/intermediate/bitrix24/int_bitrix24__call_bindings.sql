@@ -5,7 +5,7 @@ with call_rows as (
 
 activities as (
     select * from {{ ref('stg_bitrix24__activities') }}
-    -- 2 is a deal (apis: object_type)
+    -- 2 is a deal (vendor's page crm/data-types, object_type)
     where owner_entity_type = 2
 ),
 

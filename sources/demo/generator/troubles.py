@@ -2,7 +2,7 @@
 
 Every trouble has a number (its slot of ids), a random stream, telephone numbers, clients and deals
 of its own, and its part of the day: one left out changes nothing else. What is expected of it
-follows SPEC.md section 2 and holds whatever the rest of the company does, because nobody else
+follows docs/definitions.md and holds whatever the rest of the company does, because nobody else
 uses its clients and numbers.
 """
 
