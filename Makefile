@@ -61,7 +61,7 @@ summary: $(STAMP) ## Print the summary of the last run again (COMPANY=)
 test: $(STAMP) ## All tests but the long ones
 	@.venv/bin/pytest -m "not long" $(ARGS)
 
-test-long: $(STAMP) ## The long tests: hundreds of random companies, the large company
+test-long: $(STAMP) ## The long tests: 1,500 random portals, the large company's memory
 	@.venv/bin/pytest -m long $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy, sqlfluff, yamllint

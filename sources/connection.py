@@ -57,6 +57,9 @@ class Connector(Protocol):
     def cut(self) -> Cut:
         """Ask for the server's clock and counts; the first call of every load."""
 
+    def recount(self, cut: Cut, entities: tuple[str, ...]) -> Cut:
+        """The same cut with the named entities counted anew, up to the same ids."""
+
     def source(self, cut: Cut, tally: Tally, *, reread: tuple[str, ...] = ()) -> Any:
         """The dlt source of one load. Entities in `reread` are read whole, without a cursor."""
 

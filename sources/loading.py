@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from dlt.destinations import duckdb as duckdb_destination
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from sources.company import Company, company
-from sources.connection import Connector, Cut, Tally
+from sources.connection import Connector, Cut, Reported, Tally
 from sources.errors import CallfunnelError, SourceError
 
 LOSS_THRESHOLD_SHARE = 0.05
@@ -131,21 +131,22 @@ def load_connection(
             access is likelier than deletions.
     """
     finish_pending(pipeline)
-    cut = connector.cut()
+    cut = _up_to_known_ids(pipeline, connector, connector.cut())
     logger.info("%s: loading up to %s", connector.source_key, cut.at.isoformat(timespec="seconds"))
     tally = Tally()
-    _run(pipeline, connector.source(cut, tally))
-    loads = list(_reconcile(pipeline, connector, cut, tally))
+    load_ids = _load_ids(_run(pipeline, connector.source(cut, tally)))
+    loads = list(_reconcile(pipeline, connector, cut, tally, load_ids))
     differing = tuple(load.entity for load in loads if load.unexplained)
     if differing:
         logger.info("counts differ, reading again: %s", ", ".join(differing))
         again = Tally()
-        info = _run(pipeline, connector.source(cut, again, reread=differing))
-        load_id = str(info.loads_ids[-1])
-        _mark_deleted(pipeline, connector, cut, differing, load_id, loss_threshold_share)
+        load_ids = _load_ids(_run(pipeline, connector.source(cut, again, reread=differing)))
+        _mark_deleted(pipeline, connector, cut, differing, load_ids, loss_threshold_share)
+        # Rows may have been deleted while we were reading: count once more, up to the same ids.
+        cut = connector.recount(cut, differing)
         for entity in differing:
             tally.received[entity] = again.received.get(entity, 0)
-        loads = list(_reconcile(pipeline, connector, cut, tally))
+        loads = list(_reconcile(pipeline, connector, cut, tally, load_ids))
     else:
         # The table exists in every company, also where nothing was ever deleted.
         _write_deleted(pipeline, [])
@@ -192,8 +193,43 @@ def _run(pipeline: dlt.Pipeline, source: Any) -> Any:
     raise type(cause)(str(cause))
 
 
+def _up_to_known_ids(pipeline: dlt.Pipeline, connector: Connector, cut: Cut) -> Cut:
+    """The cut with upper ids that reach at least as far as the last load's.
+
+    When the newest record is deleted, the system's highest id sinks below one that raw holds.
+    """
+    is_first = pipeline.default_schema_name is None
+    if is_first or "load_log" not in pipeline.default_schema.tables:
+        return cut
+    with pipeline.sql_client() as client:
+        name = client.make_qualified_table_name("load_log")
+        known = client.execute_sql(
+            f"select entity, max(upper_id) from {name} where source_key = %s "
+            "and upper_id is not null group by entity",
+            connector.source_key,
+        )
+    reported = dict(cut.reported)
+    for entity, upper in known or []:
+        found = reported.get(entity)
+        if found is not None and found.upper_id is not None:
+            reported[entity] = Reported(found.rows, max(found.upper_id, int(upper)))
+    return Cut(cut.at, reported)
+
+
+def _load_ids(info: Any) -> list[str]:
+    return [str(load_id) for load_id in info.loads_ids]
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join(["%s"] * len(values))
+
+
 def _reconcile(
-    pipeline: dlt.Pipeline, connector: Connector, cut: Cut, tally: Tally
+    pipeline: dlt.Pipeline,
+    connector: Connector,
+    cut: Cut,
+    tally: Tally,
+    load_ids: Sequence[str],
 ) -> Iterator[EntityLoad]:
     with pipeline.sql_client() as client:
         deleted_name = client.make_qualified_table_name("deleted_records")
@@ -214,16 +250,30 @@ def _reconcile(
                 condition, bound = condition + " and id <= %s", [*bound, upper]
             deleted = quarantined = 0
             if upper is not None:
-                # Waiting: refused at some load, and never received in a readable form since.
+                # Waiting: refused at some load and never received readable since, nor gone. Rows
+                # whose very id can't be read count where this load has received them.
+                gone = (
+                    f"and not exists (select 1 from {deleted_name} as deleted "
+                    "where deleted.source_key = refused.source_key "
+                    "and deleted.entity = refused.entity and deleted.id = refused.record_id "
+                    "and deleted.noticed_at >= refused.received_at)"
+                )
                 quarantined = count(
-                    f"select count(distinct coalesce(record_id::varchar, payload_hash)) "
-                    f"from {quarantine_name} where entity = %s and source_key = %s "
-                    "and coalesce(record_id, 0) <= %s and (record_id is null or record_id not in "
-                    f"(select id from {name} where {condition}))",
+                    f"select count(distinct record_id) from {quarantine_name} as refused "
+                    "where entity = %s and source_key = %s and record_id <= %s "
+                    f"and record_id not in (select id from {name} where {condition}) "
+                    f"{gone if has_deleted else ''}",
                     entity,
                     connector.source_key,
                     upper,
                     *bound,
+                ) + count(
+                    f"select count(distinct payload_hash) from {quarantine_name} "
+                    "where entity = %s and source_key = %s and record_id is null "
+                    f"and _dlt_load_id in ({_marks(load_ids)})",
+                    entity,
+                    connector.source_key,
+                    *load_ids,
                 )
             if upper is not None and has_deleted:
                 deleted = count(
@@ -251,20 +301,32 @@ def _mark_deleted(
     connector: Connector,
     cut: Cut,
     entities: Iterable[str],
-    load_id: str,
+    load_ids: Sequence[str],
     loss_threshold_share: float,
 ) -> None:
-    """Mark rows that a whole re-read (`load_id`) did not return any more."""
+    """Mark rows that a whole re-read (`load_ids`) did not return any more.
+
+    A row that came back unreadable came back: it is in the quarantine of this load.
+    """
     marks: list[dict[str, Any]] = []
     with pipeline.sql_client() as client:
+        quarantine_name = client.make_qualified_table_name("quarantine")
         for entity in entities:
             reported = cut.reported[entity]
             name = client.make_qualified_table_name(entity)
             rows = client.execute_sql(
-                f"select id, _dlt_load_id = %s from {name} where source_key = %s and id <= %s",
-                load_id,
+                "select id, bool_or(is_returned) from ("
+                f"select id, _dlt_load_id in ({_marks(load_ids)}) as is_returned from {name} "
+                "where source_key = %s and id <= %s union all "
+                f"select record_id, _dlt_load_id in ({_marks(load_ids)}) from {quarantine_name} "
+                "where source_key = %s and record_id <= %s and entity = %s) group by id",
+                *load_ids,
                 connector.source_key,
                 reported.upper_id,
+                *load_ids,
+                connector.source_key,
+                reported.upper_id,
+                entity,
             )
             held = rows or []
             gone = [record_id for record_id, was_returned in held if not was_returned]
@@ -272,8 +334,8 @@ def _mark_deleted(
                 raise SourceError(
                     f"{connector.source_key} returned {len(held) - len(gone):,} of {len(held):,} "
                     f"known {entity}: nothing was marked as deleted. Check that the access still "
-                    "sees everything (an administrator's webhook); if the deletions are meant, raise "
-                    "loss_threshold_share of the connection in company.toml for one run."
+                    "sees everything (an administrator's webhook); if the deletions are meant, "
+                    "raise loss_threshold_share of the connection in company.toml for one run."
                 )
             marks += [
                 {

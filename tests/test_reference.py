@@ -1,4 +1,4 @@
-"""The reference against small cases worked out by hand from SPEC.md."""
+"""The reference against small cases worked out by hand from docs/definitions.md."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ select
     as_of_on,
     time_zone,
     talk_basis,
+    is_configured,
     -- A connection that was removed from the rules holds nothing back.
     min(case when is_configured then as_of_at end) over () as report_as_of_at,
     min(case when is_configured then as_of_on end) over () as report_as_of_on

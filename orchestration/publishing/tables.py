@@ -12,7 +12,7 @@ PUBLISHED_SCHEMAS = ("marts", "metrics")
 
 @dataclass(frozen=True)
 class PublishedTable:
-    """One table as BI sees it: `columns` are those without personal data, in order."""
+    """One table as BI sees it: `columns` are those neither personal nor hidden, in order."""
 
     schema: str
     name: str

@@ -62,7 +62,7 @@ _CRM_SELECT = ["*", "UF_*"]
 DEALS = IdList(tables.DEALS, {"select": _CRM_SELECT}, {})
 CONTACTS = IdList(tables.CONTACTS, {"select": [*_CRM_SELECT, "PHONE", "EMAIL"]}, {})
 STAGE_HISTORY = IdList(tables.STAGE_HISTORY, {"entityTypeId": 2}, {})
-# TYPE_ID 2 is a call (vendor's page crm/data-types, activity-enums); meetings, e-mails and tasks are not read yet.
+# TYPE_ID 2 is a call (vendor's page crm/data-types); meetings, e-mails, tasks are not read yet.
 ACTIVITIES = IdList(tables.ACTIVITIES, {}, {"TYPE_ID": 2})
 CALLS = IdList(tables.CALLS, {}, {}, upper_case=True)
 ID_LISTS: Mapping[str, IdList] = {
@@ -115,6 +115,20 @@ class Bitrix24Connector:
             rows = _rows(answer)
             reported[name] = Reported(answer.total, max(_ids(rows), default=0))
         return Cut(at, reported)
+
+    def recount(self, cut: Cut, entities: tuple[str, ...]) -> Cut:
+        """The same cut with the named entities counted anew, up to the same ids.
+
+        Raises:
+            PortalError: the portal refuses or is not there.
+        """
+        reported = dict(cut.reported)
+        for name in entities:
+            entity, upper = ID_LISTS[name], reported[name].upper_id
+            request = entity.request({"<=ID": upper})
+            answer = self.client.call(entity.table.method, {**request, "start": 0})
+            reported[name] = Reported(answer.total, upper)
+        return Cut(cut.at, reported)
 
     def source(self, cut: Cut, tally: Tally, *, reread: tuple[str, ...] = ()) -> DltSource:
         """The dlt source of one load; see `bitrix24`."""

@@ -1,8 +1,8 @@
 """From Bitrix24's JSON rows to Arrow tables of a declared schema, losing nothing on the way.
 
 The API prints one value in many ways: ids as strings or integers, flags as `Y`/`N` or true/false,
-"nothing" as null, "", [] or {} (vendor's page data-types). A row with a value that can't be read becomes a
-row of the quarantine, with the reason, instead of an exception or a silent null.
+"nothing" as null, "", [] or {} (vendor's page data-types). A row with a value that can't be read
+becomes a row of the quarantine, with the reason, instead of an exception or a silent null.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ class ConnectionSection(_Strict):
     portal_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
     """Where links to cards lead; by default the host of the webhook address."""
     loss_threshold_share: float = Field(default=0.05, ge=0, le=1)
-    """More rows of an entity gone at once than this stop the load: a limited access is likelier."""
+    """More rows of an entity gone at once than this share, and than 20, stop the load."""
 
 
 class CompanyRules(_Strict):

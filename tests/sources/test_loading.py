@@ -195,6 +195,52 @@ def test_a_row_that_becomes_readable_leaves_the_quarantines_count(
     assert raw_count(settings, "deals") == 2
 
 
+def test_a_quarantined_row_that_is_deleted_later_leaves_the_count(
+    settings: Settings, store: PortalStore
+) -> None:
+    store.insert("deal", [deal_row(1), deal_row(2, OPPORTUNITY="a lot"), deal_row(3)])
+    load_portal(settings, store)
+    store.delete("deal", 2)
+    load = load_portal(settings, store)
+    assert entity(load, "deals").rows_quarantined == 0
+    assert entity(load, "deals").unexplained == 0
+
+
+def test_a_row_that_becomes_unreadable_is_not_taken_for_deleted(
+    settings: Settings, store: PortalStore
+) -> None:
+    store.insert("deal", [deal_row(n) for n in range(1, 6)])
+    load_portal(settings, store)
+    advance(store, 2 * 24 * 60)
+    store.insert("deal", [deal_row(2, OPPORTUNITY="a lot", DATE_MODIFY=at(30 * 60))])
+    store.delete("deal", 5)
+    load = load_portal(settings, store)
+    assert entity(load, "deals").unexplained == 0
+    assert entity(load, "deals").rows_deleted == 1
+    with warehouse(settings) as connection:
+        marks = connection.execute("select id from raw_bitrix24.deleted_records").fetchall()
+    assert marks == [(5,)]
+
+
+def test_a_row_deleted_while_the_entity_is_read_again_is_no_loss(
+    settings: Settings, store: PortalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.insert("deal", [deal_row(n) for n in range(1, 6)])
+    load_portal(settings, store)
+    store.delete("deal", 5)
+    source = Bitrix24Connector.source
+
+    def delete_one_before_the_second_read(self, cut, tally, *, reread=()):
+        if reread:
+            store.delete("deal", 4)
+        return source(self, cut, tally, reread=reread)
+
+    monkeypatch.setattr(Bitrix24Connector, "source", delete_one_before_the_second_read)
+    load = load_portal(settings, store)
+    assert entity(load, "deals").rows_deleted == 2
+    assert entity(load, "deals").unexplained == 0
+
+
 def test_a_known_mass_deletion_passes_with_a_higher_threshold(
     settings: Settings, store: PortalStore
 ) -> None:

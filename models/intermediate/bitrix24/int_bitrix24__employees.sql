@@ -143,5 +143,5 @@ left join seen_leaving
     on listed.source_key = seen_leaving.source_key
     and listed.employee_id = seen_leaving.employee_id
 left join dismissals
-    on listed.source_key = dismissals.source_key
-    and listed.employee_id = dismissals.employee_id
+    on coalesce(listed.source_key, named.source_key) = dismissals.source_key
+    and coalesce(listed.employee_id, named.employee_id) = dismissals.employee_id

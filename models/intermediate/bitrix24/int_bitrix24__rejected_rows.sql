@@ -19,14 +19,28 @@ contacts as (
     select * from {{ ref('stg_bitrix24__contacts') }}
 ),
 
--- A row that arrived readable later is no longer waiting.
+activities as (
+    select * from {{ ref('stg_bitrix24__activities') }}
+),
+
+users as (
+    select * from {{ ref('stg_bitrix24__users') }}
+),
+
+deleted as (
+    select * from {{ ref('stg_bitrix24__deleted_records') }}
+),
+
+-- A row that arrived readable later, or is gone, is no longer waiting.
 identified as (
     select
         *,
         case when entity = 'deals' then record_id end as deal_id,
         case when entity = 'contacts' then record_id end as contact_id,
         case when entity = 'calls' then record_id end as call_id,
-        case when entity = 'stage_history' then record_id end as history_id
+        case when entity = 'stage_history' then record_id end as history_id,
+        case when entity = 'activities' then record_id end as activity_id,
+        case when entity = 'users' then record_id end as employee_id
     from quarantine
 ),
 
@@ -49,7 +63,24 @@ waiting as (
         on identified.source_key = history.source_key
         and identified.history_id = history.history_id
         and identified.received_at <= history.received_at
-    where coalesce(deals.deal_id, contacts.contact_id, calls.call_id, history.history_id) is null
+    left join activities
+        on identified.source_key = activities.source_key
+        and identified.activity_id = activities.activity_id
+        and identified.received_at <= activities.received_at
+    left join users
+        on identified.source_key = users.source_key
+        and identified.employee_id = users.employee_id
+        and identified.received_at <= users.received_at
+    left join deleted
+        on identified.source_key = deleted.source_key
+        and identified.entity = deleted.entity
+        and identified.record_id = deleted.record_id
+        and identified.received_at <= deleted.noticed_at
+    where
+        coalesce(
+            deals.deal_id, contacts.contact_id, calls.call_id, history.history_id,
+            activities.activity_id, users.employee_id, deleted.record_id
+        ) is null
 )
 
 -- Only the field of a quarantined row is named: its value may be a person's.

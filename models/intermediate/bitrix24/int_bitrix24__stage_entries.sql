@@ -40,7 +40,13 @@ recorded as (
 without_history as (
     select
         deals.*,
-        stages.stage_semantics
+        -- The dictionary's semantics; where it does not know the stage, the card's own.
+        case
+            when stages.is_known then stages.stage_semantics
+            when deals.stage_semantics_code = 'S' then 'won'
+            when deals.stage_semantics_code = 'F' then 'lost'
+            else 'open'
+        end as stage_semantics
     from deals
     left join recorded
         on deals.deal_key = recorded.deal_key

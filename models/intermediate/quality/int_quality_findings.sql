@@ -402,32 +402,48 @@ unknown_rules as (
         on dismissals.source_key = employees.source_key
         and dismissals.employee_id = employees.employee_id
     where employees.employee_key is null
+),
+
+found as (
+    select * from q1_dismissed_named
+    union all
+    select * from q2_open_cards_of_dismissed
+    union all
+    select * from q3_dismissed_account_acts
+    union all
+    select * from q4_missing_pipelines
+    union all
+    select * from q5_unexplained_rows
+    union all
+    select * from q6_stage_disagrees
+    union all
+    select * from q7_unlisted_stages
+    union all
+    select * from q8_shared_lines
+    union all
+    select * from q8_overlapping_calls
+    union all
+    select * from q10_wins_without_amount
+    union all
+    select * from q12_history_out_of_time
+    union all
+    select * from q16_absurd_length
+    union all
+    select * from rejected
+    union all
+    select * from unknown_rules
 )
 
-select * from q1_dismissed_named
-union all
-select * from q2_open_cards_of_dismissed
-union all
-select * from q3_dismissed_account_acts
-union all
-select * from q4_missing_pipelines
-union all
-select * from q5_unexplained_rows
-union all
-select * from q6_stage_disagrees
-union all
-select * from q7_unlisted_stages
-union all
-select * from q8_shared_lines
-union all
-select * from q8_overlapping_calls
-union all
-select * from q10_wins_without_amount
-union all
-select * from q12_history_out_of_time
-union all
-select * from q16_absurd_length
-union all
-select * from rejected
-union all
-select * from unknown_rules
+-- What a connection had that was removed from the rules since is nobody's to mend.
+select
+    found.rule_id,
+    found.source_key,
+    found.entity,
+    found.record_id,
+    found.employee_key,
+    found.card_url,
+    found.sentence
+from found
+inner join connections
+    on found.source_key = connections.source_key
+    and connections.is_configured
