@@ -109,17 +109,21 @@ def test_a_portal_that_refuses_gives_one_sentence_and_publishes_nothing(
 @pytest.mark.usefixtures("first_run")
 def test_the_webhooks_secret_is_in_no_file(company: Company) -> None:
     """After runs that worked and runs that failed."""
-    searched = 0
-    for folder in (company.settings.data_dir, company.home, company.settings.companies_dir):
-        for path in folder.rglob("*"):
-            if path.is_file():
-                searched += 1
-                assert CANARY.encode() not in path.read_bytes(), path
+    folders = (company.settings.data_dir, company.home, company.settings.companies_dir)
+    searched, holding = files_holding(CANARY, *folders)
+    assert holding == []
     assert searched > 20
-    # Positive control: the search would find it.
-    planted = company.home / "control.txt"
+    # Positive control: the same search finds it where it is.
+    planted = company.home / "storage" / "control.txt"
+    planted.parent.mkdir(exist_ok=True)
     planted.write_text(f"https://portal/rest/1/{CANARY}/")
-    assert CANARY.encode() in planted.read_bytes()
+    assert files_holding(CANARY, *folders)[1] == [planted]
+
+
+def files_holding(secret: str, *folders: Path) -> tuple[int, list[Path]]:
+    """How many files were searched, and which of them hold the secret."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return len(files), [path for path in files if secret.encode() in path.read_bytes()]
 
 
 def test_a_company_without_a_webhook_is_told_where_to_put_it(tmp_path: Path) -> None:
