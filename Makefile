@@ -17,12 +17,22 @@ REPLAY ?=
 SEED ?= 1
 PORT ?= 3000
 COMPANY ?= $(or $(CALLFUNNEL_COMPANY),demo)
+SWEEP ?=
+ENTITY ?=
+CONNECTION ?=
+FROM ?=
+TO ?=
+CODE ?=
+FORCE ?=
+FAULTS ?=
 ARGS ?=
 
 RUN = .venv/bin/python -m orchestration
 REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
+FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
-.PHONY: help setup demo dev run dbt summary test test-long lint format clean
+.PHONY: help setup demo dev run backfill restore authorise dbt summary test test-long \
+	bench-extract lint format clean
 
 help: ## List the targets
 	@echo "callfunnel: what does our sales department really do, and what does it bring?"
@@ -43,14 +53,24 @@ $(STAMP): uv.lock pyproject.toml | $(UV)
 	@$(UV) sync --frozen --quiet --python "$$(command -v $(PYTHON))" || { echo "The dependencies could not be installed: is the package registry reachable?"; exit 1; }
 	@touch $@
 
-demo: $(STAMP) ## The main job on the demo company (REPLAY=<folder> replays csv files, SEED=<n> invents another)
-	@$(RUN) demo --seed $(SEED) $(REPLAY_OPTION)
+demo: $(STAMP) ## The main job on the demo company (REPLAY=<folder> replays csv files, SEED=<n> invents another, FAULTS=<plan>)
+	@$(RUN) demo --seed $(SEED) $(REPLAY_OPTION) $(FAULTS_OPTION)
 
 dev: $(STAMP) ## The Dagster UI on 127.0.0.1 with the demo portal beside it (PORT=, REPLAY=)
 	@$(RUN) dev --seed $(SEED) --port $(PORT) $(REPLAY_OPTION)
 
-run: $(STAMP) ## The main job of a real company, once, now (COMPANY=<folder of companies/>)
-	@$(RUN) run --company $(COMPANY)
+run: $(STAMP) ## The main job of a real company, once, now (COMPANY=<folder of companies/>, SWEEP=1)
+	@$(RUN) run --company $(COMPANY) $(if $(SWEEP),--sweep)
+
+backfill: $(STAMP) ## Read a window again (COMPANY=, ENTITY="deals calls", FROM=2026-01-01, TO=2026-02-01)
+	@$(if $(and $(FROM),$(TO)),,echo "Give the window: make backfill FROM=2026-01-01 TO=2026-02-01 (TO is the day after the last one), ENTITY= for single entities."; exit 1)
+	@$(RUN) backfill --company $(COMPANY) --from "$(FROM)" --to "$(TO)" $(foreach name,$(ENTITY),--entity $(name)) $(foreach name,$(CONNECTION),--connection $(name))
+
+restore: $(STAMP) ## A new warehouse out of the archive (COMPANY=, FORCE=1 sets an old one aside)
+	@$(RUN) restore --company $(COMPANY) $(if $(FORCE),--force)
+
+authorise: $(STAMP) ## First tokens of a Bitrix24 application (COMPANY=, CONNECTION=, CODE=)
+	@$(RUN) authorise --company $(COMPANY) --connection "$(CONNECTION)" --code "$(CODE)"
 
 dbt: $(STAMP) ## dbt on the company's warehouse, under its lock (ARGS="build --select fct_calls")
 	@CALLFUNNEL_COMPANY=$(COMPANY) $(RUN) dbt $(ARGS)
@@ -63,6 +83,9 @@ test: $(STAMP) ## All tests but the long ones
 
 test-long: $(STAMP) ## The long tests: 1,500 random portals, the large company's memory
 	@.venv/bin/pytest -m long $(ARGS)
+
+bench-extract: $(STAMP) ## Extraction beside other clients, ratios in one run (ARGS="--rows 200000")
+	@.venv/bin/python -m tests.benchmarks.extract $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy, sqlfluff, yamllint
 	@.venv/bin/ruff format --check .

@@ -9,13 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from orchestration.demo import DEMO_COMPANY, REPLAY_COMPANY, demo_portal
+from orchestration.demo import DEMO_COMPANY, REPLAY_COMPANY, demo_portal, serving
 from orchestration.lock import warehouse_lock
 from orchestration.settings import PROJECT_DIR, Settings, read_settings
 from sources.company import read_company
@@ -29,6 +29,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 console = Console(width=None if sys.stdout.isatty() else 120)
 errors = Console(stderr=True)
 
+Folder = Annotated[str | None, typer.Option("--company", help="A folder of companies/")]
 Replay = Annotated[
     Path | None, typer.Option(help="A folder of csv files to replay instead of the demo company")
 ]
@@ -40,21 +41,106 @@ def demo(
     replay: Replay = None,
     seed: Seed = 1,
     limited: Annotated[bool, typer.Option(help="The portal refuses like the real limiter")] = False,
+    faults: Annotated[
+        Path | None, typer.Option(help="A fault plan: how the portal is to misbehave")
+    ] = None,
 ) -> None:
     """Start the demo portal and run the daily job of the demo company on it."""
     with _sentences():
         settings = _prepared(REPLAY_COMPANY if replay else DEMO_COMPANY)
-        with demo_portal(settings, replay=replay, seed=seed, limited=limited, say=errors.print):
+        with demo_portal(
+            settings,
+            replay=replay,
+            seed=seed,
+            limited=limited,
+            say=errors.print,
+            faults=faults.resolve() if faults else None,
+        ):
             _run_job(settings)
 
 
 @app.command()
 def run(
-    company: Annotated[str | None, typer.Option(help="A folder of companies/")] = None,
+    company: Folder = None,
+    sweep: Annotated[
+        bool, typer.Option(help="Compare all ids with the system's: finds deletions and gaps")
+    ] = False,
 ) -> None:
     """Run the daily job of a company once, now: the same job as the schedule's."""
     with _sentences():
-        _run_job(_prepared(company or read_settings().company))
+        _run_job(_prepared(company or read_settings().company), sweep=sweep)
+
+
+@app.command()
+def backfill(
+    start: Annotated[str, typer.Option("--from", help="First day, e.g. 2026-01-31")],
+    end: Annotated[str, typer.Option("--to", help="The day after the last one")],
+    entity: Annotated[
+        list[str] | None, typer.Option(help="E.g. deals; may stand several times; none: all")
+    ] = None,
+    connection: Annotated[list[str] | None, typer.Option(help="None: all connections")] = None,
+    company: Folder = None,
+) -> None:
+    """Read what was created in a window again; no cursor moves."""
+    from orchestration.backfill import backfill_name
+
+    with _sentences():
+        settings = _prepared(company or read_settings().company)
+        config = {
+            "start": start,
+            "end": end,
+            "entities": entity or [],
+            "connections": connection or [],
+        }
+        step = f"{settings.company}__read_again"
+        with _portal_beside(settings):
+            _execute(settings, backfill_name(settings.company), {step: {"config": config}})
+
+
+@app.command()
+def restore(
+    company: Folder = None,
+    force: Annotated[
+        bool, typer.Option(help="Also where there is a warehouse: it is set aside")
+    ] = False,
+) -> None:
+    """Build a new warehouse out of the archive; the next run reads the rest from the systems."""
+    from sources.archive import restore as restore_archive
+
+    with _sentences():
+        settings = _prepared(company or read_settings().company)
+        with warehouse_lock(settings.lock_file, "make restore", settings.lock_timeout_seconds):
+            counts = restore_archive(
+                settings.archive_dir,
+                settings.warehouse,
+                settings.pipelines_dir,
+                force=force,
+                memory_limit=settings.memory_limit,
+            )
+    for table, rows in counts.items():
+        console.print(f"{table}: {rows:,} rows")
+    console.print("Restored. Run the daily job next: it reads the rest from the systems.")
+
+
+@app.command()
+def authorise(
+    connection: Annotated[str, typer.Option(help="A connection of the company")],
+    code: Annotated[str, typer.Option(help="From the redirect; it lives 30 seconds")],
+    company: Folder = None,
+) -> None:
+    """Exchange an application's authorisation code for its first tokens."""
+    from orchestration.connections import oauth_of
+    from sources.bitrix24.credentials import Application, portal_credentials
+
+    with _sentences():
+        settings = _prepared(company or read_settings().company)
+        found = portal_credentials(settings.company, connection)
+        if not isinstance(found, Application):
+            raise CallfunnelError(
+                f"Connection '{connection}' uses a webhook, which needs no authorisation: put "
+                "client_id and client_secret into the secrets instead of webhook_url first."
+            )
+        console.print(f"Authorised for {oauth_of(settings, connection, found).authorise(code)}")
 
 
 @app.command()
@@ -93,7 +179,7 @@ def dbt(context: typer.Context) -> None:
 
 @app.command()
 def summary(
-    company: Annotated[str | None, typer.Option(help="A folder of companies/")] = None,
+    company: Folder = None,
 ) -> None:
     """Print the summary of the last run again."""
     from orchestration.summary import print_summary
@@ -127,20 +213,37 @@ def _prepared(company: str) -> Settings:
     return settings
 
 
-def _run_job(settings: Settings) -> None:
+def _portal_beside(settings: Settings) -> contextlib.AbstractContextManager[Any]:
+    """The demo company's portal runs only while something reads it."""
+    if settings.company != DEMO_COMPANY or not (settings.data_dir / "portal.sqlite").exists():
+        return contextlib.nullcontext()
+    return serving(settings, limited=False, faults=None)
+
+
+def _run_job(settings: Settings, *, sweep: bool = False) -> None:
+    from orchestration.definitions import job_name
+    from orchestration.summary import print_summary
+
+    ops = {f"{settings.company}__load_bitrix24": {"config": {"sweep": True}}} if sweep else {}
+    _execute(settings, job_name(settings.company), ops)
+    with warehouse_lock(settings.lock_file, "summary", settings.lock_timeout_seconds):
+        print_summary(settings, console)
+
+
+def _execute(settings: Settings, job: str, ops: dict[str, Any]) -> None:
+    """Run a job in this process, its log on the terminal; exit with 1 where it fails."""
     from dagster import DagsterInstance
 
-    from orchestration.definitions import definitions_for, job_name
+    from orchestration.definitions import definitions_for
     from orchestration.progress import DbtProgress
-    from orchestration.summary import print_summary
 
     errors.print("reading models and rules …")
     definitions = definitions_for(settings)
     with DagsterInstance.get() as instance, contextlib.redirect_stdout(DbtProgress(sys.stderr)):
-        result = definitions.resolve_job_def(job_name(settings.company)).execute_in_process(
+        result = definitions.resolve_job_def(job).execute_in_process(
             instance=instance,
             raise_on_error=False,
-            run_config={"loggers": {"terminal": {}}},
+            run_config={"loggers": {"terminal": {}}, "ops": ops},
         )
     if not result.success:
         failures = [event for event in result.all_events if event.is_step_failure]
@@ -148,8 +251,6 @@ def _run_job(settings: Settings) -> None:
         for failure in failures or [e for e in result.all_events if e.is_job_failure]:
             _print_failure(failure)
         raise typer.Exit(1)
-    with warehouse_lock(settings.lock_file, "summary", settings.lock_timeout_seconds):
-        print_summary(settings, console)
 
 
 def _print_failure(event: DagsterEvent) -> None:

@@ -18,6 +18,7 @@ from dagster import (
 from orchestration.assets.load import load_assets
 from orchestration.assets.models import dbt_resource, model_assets
 from orchestration.assets.publish import publish_assets
+from orchestration.backfill import backfill_job
 from orchestration.checks.quality import quality_checks
 from orchestration.manifest import manifest_path, read_manifest
 from orchestration.progress import terminal_logger
@@ -52,7 +53,7 @@ def definitions_for(settings: Settings) -> Definitions:
             *publish_assets(settings, read_manifest(settings)),
         ],
         asset_checks=[quality_checks(settings)],
-        jobs=[daily_refresh],
+        jobs=[daily_refresh, backfill_job(settings)],
         schedules=[
             ScheduleDefinition(
                 name=f"{job_name(settings.company)}_schedule",

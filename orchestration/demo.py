@@ -11,6 +11,7 @@ from pathlib import Path
 
 from orchestration.lock import warehouse_lock
 from orchestration.settings import Settings
+from sources.demo.faults import FaultPlan
 from sources.demo.replay import FILES, write_replay
 from sources.demo.server import serve_in_process
 
@@ -26,6 +27,7 @@ def demo_portal(
     seed: int,
     limited: bool,
     say: Callable[[str], None],
+    faults: Path | None = None,
 ) -> Iterator[str]:
     """Start the portal of the demo (or replay) company; its webhook goes into the environment.
 
@@ -42,7 +44,22 @@ def demo_portal(
         settings.lock_file, "preparation of the demo", settings.lock_timeout_seconds
     ):
         _prepare(settings, store, replay, seed, data_set, say)
-    with serve_in_process(store, limited=limited) as address:
+    with serving(settings, limited=limited, faults=faults) as address:
+        yield address
+
+
+@contextlib.contextmanager
+def serving(settings: Settings, *, limited: bool, faults: Path | None) -> Iterator[str]:
+    """Serve the portal that an earlier start has prepared; its webhook is in the environment.
+
+    Raises:
+        InputError: the fault plan can't be used.
+    """
+    if faults is not None:
+        # Before the portal is started: a plan that can't be used is told in its own sentence.
+        FaultPlan.read(faults)
+    store = settings.data_dir / "portal.sqlite"
+    with serve_in_process(store, limited=limited, faults=faults) as address:
         variable = f"SOURCES__BITRIX24__{settings.company.upper()}__MAIN__WEBHOOK_URL"
         os.environ[variable] = address
         try:

@@ -66,6 +66,11 @@ class Settings(BaseSettings):
         return self.data_dir / "tmp"
 
     @property
+    def archive_dir(self) -> Path:
+        """What the systems forget, as parquet; `make restore` builds a warehouse from it."""
+        return self.data_dir / "archive"
+
+    @property
     def published_dir(self) -> Path:
         """Generations of published marts; `current` is a symlink to the newest."""
         return self.data_dir / "published"

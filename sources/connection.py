@@ -3,9 +3,41 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import threading
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from sources.archive import ArchivedTable
+    from sources.history import VersionedTable
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One entity of a connection, as the reconciliation counts it.
+
+    Attributes:
+        name: unique in the connection.
+        table: its raw table.
+        condition: SQL that tells its rows from others' in the same raw table.
+        is_core: without it no report is right: a load that can't read it fails.
+        is_listed: read by id, with a cursor and a count of the system; otherwise a dictionary
+            that every load reads whole, or a detail.
+        is_detail: read owner by owner, after everything else.
+        sweep_days: how often its ids are compared with the system's though the counts agree;
+            None: only when they differ.
+    """
+
+    name: str
+    table: str
+    condition: str = "true"
+    is_core: bool = False
+    is_listed: bool = True
+    is_detail: bool = False
+    sweep_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -15,31 +47,89 @@ class Reported:
     Attributes:
         rows: the system's own count; None where it has none.
         upper_id: the highest id at the cut; counts are compared up to it. None for dictionaries.
+        first_id: the lowest id, where it is known.
     """
 
     rows: int | None
     upper_id: int | None = None
+    first_id: int | None = None
 
 
 @dataclass(frozen=True)
 class Cut:
-    """The moment a load describes: the server's clock before the first row was read."""
+    """The moment a load describes: the server's clock before the first row was read.
+
+    Attributes:
+        at: the server's clock.
+        reported: what the system counts, by entity.
+        refused: entities that the system would not even count, with the sentence that says why.
+    """
 
     at: dt.datetime
     reported: Mapping[str, Reported]
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What one extraction reads.
+
+    Attributes:
+        only: these entities; None: all.
+        window: rows created in `[from, to)`: a back-fill, which moves no cursor.
+        ids: rows with these ids, which moves no cursor.
+    """
+
+    only: Collection[str] | None = None
+    window: tuple[dt.datetime, dt.datetime] | None = None
+    ids: Mapping[str, Sequence[int]] | None = None
+
+    def wants(self, entity: str) -> bool:
+        """Whether the entity is to be read."""
+        if self.ids is not None:
+            return bool(self.ids.get(entity))
+        return self.only is None or entity in self.only
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Owners whose details were not read.
+
+    Attributes:
+        pending: they wait for the next load.
+        inferred: they need no reading, since what they would say follows from the owner.
+    """
+
+    pending: int
+    inferred: int = 0
 
 
 @dataclass
 class Tally:
-    """What one load received, by entity; filled while the resources run."""
+    """What one load received, by entity; filled while the resources run, from several threads.
+
+    Attributes:
+        received: rows that came.
+        quarantined: rows that could not be read.
+        reported: the system's counts of dictionaries, told while they are read.
+        refused: entities that the system refuses, with the sentence.
+        failed: entities that could not be read to the end, with the sentence.
+        unfinished: entities whose first read goes on in another package.
+    """
 
     received: dict[str, int] = field(default_factory=dict)
     quarantined: dict[str, int] = field(default_factory=dict)
+    reported: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    unfinished: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, entity: str, received: int, quarantined: int = 0) -> None:
-        """Count rows of one page."""
-        self.received[entity] = self.received.get(entity, 0) + received
-        self.quarantined[entity] = self.quarantined.get(entity, 0) + quarantined
+        """Count rows of one block."""
+        with self._lock:
+            self.received[entity] = self.received.get(entity, 0) + received
+            self.quarantined[entity] = self.quarantined.get(entity, 0) + quarantined
 
 
 class Connector(Protocol):
@@ -47,8 +137,18 @@ class Connector(Protocol):
 
     system: str
     connection: str
-    entities: tuple[str, ...]
-    """In loading order: users before dictionaries, cards before what points to them."""
+
+    @property
+    def entities(self) -> tuple[Entity, ...]:
+        """In loading order: users before dictionaries, cards before what points to them."""
+
+    @property
+    def versioned(self) -> tuple[VersionedTable, ...]:
+        """Tables of which versions are kept, since the system keeps none."""
+
+    @property
+    def archived(self) -> tuple[ArchivedTable, ...]:
+        """Tables that go to the archive."""
 
     @property
     def source_key(self) -> str:
@@ -57,11 +157,26 @@ class Connector(Protocol):
     def cut(self) -> Cut:
         """Ask for the server's clock and counts; the first call of every load."""
 
-    def recount(self, cut: Cut, entities: tuple[str, ...]) -> Cut:
+    def recount(self, cut: Cut, entities: Collection[str]) -> Cut:
         """The same cut with the named entities counted anew, up to the same ids."""
 
-    def source(self, cut: Cut, tally: Tally, *, reread: tuple[str, ...] = ()) -> Any:
-        """The dlt source of one load. Entities in `reread` are read whole, without a cursor."""
+    def source(self, cut: Cut, tally: Tally, request: Request) -> Any:
+        """The dlt source of one extraction."""
+
+    def ids(self, entity: str, upper_id: int) -> Any:
+        """All ids of an entity up to one, as the system has them now: an Arrow int64 array."""
+
+    def details(self, warehouse: duckdb.DuckDBPyConnection, limit: int, tally: Tally) -> Any:
+        """Owners whose details are due, at most `limit` of each kind; None where there are none."""
+
+    def details_pending(self, warehouse: duckdb.DuckDBPyConnection) -> Mapping[str, Waiting]:
+        """Owners whose details were not read, by entity."""
+
+    def detail_source(self, due: Any, cut: Cut, tally: Tally) -> Any:
+        """The dlt source that reads the details of these owners."""
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
 
 
 def source_key(system: str, connection: str) -> str:

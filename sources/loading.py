@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import dlt
-import pyarrow as pa
 from dlt.destinations import duckdb as duckdb_destination
+from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from sources.archive import write_archive
+from sources.bookkeeping import Books, EntityLoad, open_books
 from sources.company import Company, company
-from sources.connection import Connector, Cut, Reported, Tally
-from sources.errors import CallfunnelError, SourceError
+from sources.connection import Connector, Cut, Entity, Reported, Request, Tally
+from sources.errors import CallfunnelError, InputError, SourceError
+from sources.history import observe
 
 LOSS_THRESHOLD_SHARE = 0.05
 LOSS_THRESHOLD_ROWS = 20
 """More rows gone at once than both of these look like a limited webhook, not like deletions."""
+OWNERS_PER_PACKAGE = 5_000
+OWNERS_PER_LOAD = 50_000
+"""Owners of each kind of details that one load asks for: 1,000 requests, about 8 minutes."""
+MEMORY_LIMIT = "200MB"
+"""DuckDB's while dlt merges; what does not fit goes to its temporary files."""
 
 logger = logging.getLogger("callfunnel.load")
 # Said for every chunk: the declared JSON columns arrive as Arrow strings, as intended.
@@ -32,61 +40,75 @@ logging.getLogger("dlt").addFilter(
     lambda record: "several column hints were different" not in record.getMessage()
 )
 
-_INSTANT = pa.timestamp("us", tz="UTC")
-LOAD_LOG_SCHEMA = pa.schema(
-    [
-        pa.field("source_key", pa.string(), nullable=False),
-        pa.field("entity", pa.string(), nullable=False),
-        pa.field("cut_at", _INSTANT, nullable=False),
-        pa.field("upper_id", pa.int64()),
-        pa.field("rows_reported", pa.int64()),
-        pa.field("rows_received", pa.int64()),
-        pa.field("rows_quarantined", pa.int64()),
-        pa.field("rows_raw", pa.int64()),
-        pa.field("rows_deleted", pa.int64()),
-    ]
-)
-DELETED_SCHEMA = pa.schema(
-    [
-        pa.field("source_key", pa.string(), nullable=False),
-        pa.field("entity", pa.string(), nullable=False),
-        pa.field("id", pa.int64(), nullable=False),
-        pa.field("noticed_at", _INSTANT, nullable=False),
-    ]
-)
-
 
 @dataclass(frozen=True)
-class EntityLoad:
-    """The reconciliation row of one entity (Q5); counts of rows.
+class LoadOptions:
+    """How a connection is loaded.
 
-    `rows_raw` and `rows_deleted` are compared with `rows_reported` up to `upper_id`:
-    reported = raw − deleted + quarantined, or the load has lost something.
+    Attributes:
+        loss_threshold_share: the share of an entity's rows that may be gone at once.
+        owners_per_load: owners of each kind of details that one load asks for.
+        sweeps: compare the ids of all entities one by one, not only of those that are due.
+        archive_dir: the company's archive; None keeps none.
     """
 
-    entity: str
-    upper_id: int | None
-    rows_reported: int | None
-    rows_received: int
-    rows_quarantined: int
-    rows_raw: int
-    rows_deleted: int
-
-    @property
-    def unexplained(self) -> int:
-        """Rows the portal reports and raw does not hold (negative: the other way round)."""
-        if self.rows_reported is None:
-            return 0
-        return self.rows_reported - (self.rows_raw - self.rows_deleted) - self.rows_quarantined
+    loss_threshold_share: float = LOSS_THRESHOLD_SHARE
+    owners_per_load: int = OWNERS_PER_LOAD
+    sweeps: bool = False
+    archive_dir: Path | None = None
 
 
 @dataclass(frozen=True)
 class ConnectionLoad:
-    """What one load of one connection did."""
+    """What one load of one connection did.
+
+    Attributes:
+        source_key: of the connection.
+        cut_at: the system's clock that the load describes.
+        entities: one reconciliation row per entity.
+    """
 
     source_key: str
     cut_at: dt.datetime
     entities: tuple[EntityLoad, ...]
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is missing, as sentences."""
+        told = [f"{load.entity}: {load.problem}" for load in self.entities if load.problem]
+        told += [
+            f"{load.entity}: the system now returns {load.rows_fewer:,} fewer than at the last "
+            "load; check that the access still sees everything."
+            for load in self.entities
+            if load.rows_fewer
+        ]
+        return tuple(told)
+
+
+@dataclass
+class _Load:
+    """A load under way."""
+
+    pipeline: dlt.Pipeline
+    connector: Connector
+    options: LoadOptions
+    cut: Cut
+    tally: Tally = field(default_factory=Tally)
+    load_ids: list[str] = field(default_factory=list)
+    swept: dict[str, int] = field(default_factory=dict)
+    """Entity to the rows without a readable id that its sweep has met."""
+    gone: dict[str, list[int]] = field(default_factory=dict)
+
+    def run(self, source: Any) -> None:
+        self.load_ids += [str(load_id) for load_id in _run(self.pipeline, source).loads_ids]
+
+    @property
+    def listed(self) -> list[Entity]:
+        return [
+            entity
+            for entity in self.connector.entities
+            if entity.is_listed and entity.name in self.cut.reported
+        ]
 
 
 def make_pipeline(
@@ -97,63 +119,111 @@ def make_pipeline(
     The company's rules go the same way, as system `company`, connection `rules`.
     """
     pipelines_dir.mkdir(parents=True, exist_ok=True)
+    credentials = DuckDbCredentials(str(warehouse))
+    credentials.pragmas = [f"memory_limit='{MEMORY_LIMIT}'", "preserve_insertion_order=false"]
     pipeline: dlt.Pipeline = dlt.pipeline(
         pipeline_name=f"{system}__{connection}",
         pipelines_dir=str(pipelines_dir),
-        destination=duckdb_destination(str(warehouse)),
+        destination=duckdb_destination(credentials),
         dataset_name=f"raw_{system}",
     )
     return pipeline
 
 
 def load_connection(
-    pipeline: dlt.Pipeline,
-    connector: Connector,
-    loss_threshold_share: float = LOSS_THRESHOLD_SHARE,
+    pipeline: dlt.Pipeline, connector: Connector, options: LoadOptions | None = None
 ) -> ConnectionLoad:
     """Load one connection and prove that nothing is missing.
 
     Finishes a package that an earlier run left behind, extracts what is new up to the cut, and
-    compares raw with the system's counts. Where they differ, the entity is read once more as a
-    whole; rows the system no longer returns are then marked as deleted, never removed.
+    compares raw with the system's counts. Where they differ, and where it is due, the entity's ids
+    are compared one by one: what is missing is read, what is gone is marked, never removed. Then
+    the details of owners that have changed are read, a bounded number of them.
 
     Args:
         pipeline: made by `make_pipeline`.
         connector: the account to read.
-        loss_threshold_share: the share of an entity's rows that may be gone at once.
+        options: thresholds; see `LoadOptions`.
 
     Returns:
         One reconciliation row per entity; also written to `raw_<system>.load_log`, last, so that
         a load without it counts as incomplete.
 
     Raises:
-        SourceError: the system can't be read, or so many rows are gone that a limited
-            access is likelier than deletions.
+        SourceError: the system can't be read, an entity could not be read to its end, one without
+            which no report is right is refused, or so many rows are gone that a limited access is
+            likelier than deletions. What could be read stays in raw; the load does not count.
     """
-    finish_pending(pipeline)
-    cut = _up_to_known_ids(pipeline, connector, connector.cut())
-    logger.info("%s: loading up to %s", connector.source_key, cut.at.isoformat(timespec="seconds"))
-    tally = Tally()
-    load_ids = _load_ids(_run(pipeline, connector.source(cut, tally)))
-    loads = list(_reconcile(pipeline, connector, cut, tally, load_ids))
-    differing = tuple(load.entity for load in loads if load.unexplained)
-    if differing:
-        logger.info("counts differ, reading again: %s", ", ".join(differing))
-        again = Tally()
-        load_ids = _load_ids(_run(pipeline, connector.source(cut, again, reread=differing)))
-        _mark_deleted(pipeline, connector, cut, differing, load_ids, loss_threshold_share)
-        # Rows may have been deleted while we were reading: count once more, up to the same ids.
-        cut = connector.recount(cut, differing)
-        for entity in differing:
-            tally.received[entity] = again.received.get(entity, 0)
-        loads = list(_reconcile(pipeline, connector, cut, tally, load_ids))
-    else:
-        # The table exists in every company, also where nothing was ever deleted.
-        _write_deleted(pipeline, [])
-    _write(
-        pipeline, "load_log", ("source_key", "entity", "cut_at"), _log_table(connector, cut, loads)
-    )
-    return ConnectionLoad(connector.source_key, cut.at, tuple(loads))
+    try:
+        _forget_lost_warehouse(pipeline)
+        finish_pending(pipeline)
+        _observe_leftovers(pipeline, connector)
+        cut = _up_to_known_ids(pipeline, connector, connector.cut())
+        logger.info(
+            "%s: loading up to %s", connector.source_key, cut.at.isoformat(timespec="seconds")
+        )
+        load = _Load(pipeline, connector, options or LoadOptions(), cut)
+        _extract(load)
+        _sweep(load)
+        _read_details(load)
+        _complain(load)
+        return _close(load)
+    finally:
+        connector.close()
+
+
+def backfill_connection(
+    pipeline: dlt.Pipeline,
+    connector: Connector,
+    entities: Collection[str],
+    start: dt.datetime,
+    end: dt.datetime,
+) -> Mapping[str, int]:
+    """Read again what was created in `[start, end)`, without moving a cursor.
+
+    Args:
+        pipeline: made by `make_pipeline`.
+        connector: the account to read.
+        entities: their names; empty: all that have a time of creation.
+        start: aware.
+        end: aware, after `start`.
+
+    Returns:
+        Rows received by entity. Dictionaries are read whole. Details follow in the next load.
+
+    Raises:
+        InputError: an unknown entity, or one that is read owner by owner; an empty window.
+        SourceError: the system can't be read.
+    """
+    known = {entity.name: entity for entity in connector.entities}
+    wanted = list(entities) or [e.name for e in known.values() if not e.is_detail]
+    for name in wanted:
+        if name not in known:
+            raise InputError(
+                f"{connector.source_key} has no entity '{name}'; choose from {', '.join(known)}."
+            )
+        if known[name].is_detail:
+            raise InputError(
+                f"'{name}' is read owner by owner as owners change: back-fill its owners (deals, "
+                "leads, activities, tasks) instead."
+            )
+    if end <= start:
+        raise InputError("The back-fill's end must lie after its start.")
+    try:
+        _forget_lost_warehouse(pipeline)
+        finish_pending(pipeline)
+        tally = Tally()
+        cut = connector.cut()
+        # One package for each entity, in loading order: what points to cards comes after them.
+        for name in (entity for entity in known if entity in wanted):
+            logger.info("%s: back-filling %s", connector.source_key, name)
+            _run(pipeline, connector.source(cut, tally, Request(only={name}, window=(start, end))))
+        missing = tally.refused | tally.failed
+        if missing:
+            raise SourceError(" ".join(f"{name}: {told}" for name, told in missing.items()))
+        return {name: tally.received.get(name, 0) for name in known if name in wanted}
+    finally:
+        connector.close()
 
 
 def load_rules(pipeline: dlt.Pipeline, rules: Company, portal_urls: Mapping[str, str]) -> None:
@@ -179,6 +249,47 @@ def finish_pending(pipeline: dlt.Pipeline) -> None:
     )
 
 
+def _forget_lost_warehouse(pipeline: dlt.Pipeline) -> None:
+    """Drop cursors of a warehouse that is gone: with them the next load would read increments.
+
+    dlt writes its state into the warehouse in the package of the rows that it describes, so local
+    state without a row there belongs to another file, or to a package that was never loaded.
+    """
+    if pipeline.default_schema_name is None and not pipeline.has_pending_data:
+        return
+    with pipeline.sql_client() as client:
+        connection = client.native_connection
+        known = connection.execute(
+            "select count(*) from information_schema.tables "
+            "where table_schema = ? and table_name = '_dlt_pipeline_state'",
+            [pipeline.dataset_name],
+        ).fetchone()
+        if known and known[0]:
+            known = connection.execute(
+                f"select count(*) from {pipeline.dataset_name}._dlt_pipeline_state "
+                "where pipeline_name = ?",
+                [pipeline.pipeline_name],
+            ).fetchone()
+    if not (known and known[0]):
+        logger.warning(
+            "%s: the warehouse does not know what was loaded so far; reading everything anew",
+            pipeline.pipeline_name,
+        )
+        pipeline.drop()
+
+
+def _observe_leftovers(pipeline: dlt.Pipeline, connector: Connector) -> None:
+    """Keep the versions that a dead load brought, before this load overwrites them."""
+    with open_books(pipeline, connector.source_key) as books, books.transaction():
+        observe(
+            books.connection,
+            books.schema,
+            books.source_key,
+            dt.datetime.now(dt.UTC),
+            connector.versioned,
+        )
+
+
 def _run(pipeline: dlt.Pipeline, source: Any) -> Any:
     cause: BaseException | None = None
     try:
@@ -198,191 +309,207 @@ def _up_to_known_ids(pipeline: dlt.Pipeline, connector: Connector, cut: Cut) -> 
 
     When the newest record is deleted, the system's highest id sinks below one that raw holds.
     """
-    is_first = pipeline.default_schema_name is None
-    if is_first or "load_log" not in pipeline.default_schema.tables:
-        return cut
-    with pipeline.sql_client() as client:
-        name = client.make_qualified_table_name("load_log")
-        known = client.execute_sql(
-            f"select entity, max(upper_id) from {name} where source_key = %s "
-            "and upper_id is not null group by entity",
-            connector.source_key,
-        )
     reported = dict(cut.reported)
-    for entity, upper in known or []:
-        found = reported.get(entity)
-        if found is not None and found.upper_id is not None:
-            reported[entity] = Reported(found.rows, max(found.upper_id, int(upper)))
-    return Cut(cut.at, reported)
+    with open_books(pipeline, connector.source_key) as books:
+        for entity, upper in books.upper_ids().items():
+            found = reported.get(entity)
+            if found is not None and found.upper_id is not None:
+                reported[entity] = replace(found, upper_id=max(found.upper_id, upper))
+    return replace(cut, reported=reported)
 
 
-def _load_ids(info: Any) -> list[str]:
-    return [str(load_id) for load_id in info.loads_ids]
+def _extract(load: _Load) -> None:
+    """Everything new; a first load of much data in several packages."""
+    request = Request()
+    while True:
+        load.run(load.connector.source(load.cut, load.tally, request))
+        if not load.tally.unfinished:
+            return
+        request = Request(only=frozenset(load.tally.unfinished))
+        load.tally.unfinished = set()
 
 
-def _marks(values: Sequence[str]) -> str:
-    return ", ".join(["%s"] * len(values))
-
-
-def _reconcile(
-    pipeline: dlt.Pipeline,
-    connector: Connector,
-    cut: Cut,
-    tally: Tally,
-    load_ids: Sequence[str],
-) -> Iterator[EntityLoad]:
-    with pipeline.sql_client() as client:
-        deleted_name = client.make_qualified_table_name("deleted_records")
-        quarantine_name = client.make_qualified_table_name("quarantine")
-        has_deleted = "deleted_records" in pipeline.default_schema.tables
-
-        def count(sql: str, *bound: str | int) -> int:
-            found = client.execute_sql(sql, *bound)
-            return int(found[0][0]) if found else 0
-
-        for entity in connector.entities:
-            name = client.make_qualified_table_name(entity)
-            reported = cut.reported.get(entity)
-            upper = reported.upper_id if reported else None
-            condition = "source_key = %s"
-            bound: list[str | int] = [connector.source_key]
-            if upper is not None:
-                condition, bound = condition + " and id <= %s", [*bound, upper]
-            deleted = quarantined = 0
-            if upper is not None:
-                # Waiting: refused at some load and never received readable since, nor gone. Rows
-                # whose very id can't be read count where this load has received them.
-                gone = (
-                    f"and not exists (select 1 from {deleted_name} as deleted "
-                    "where deleted.source_key = refused.source_key "
-                    "and deleted.entity = refused.entity and deleted.id = refused.record_id "
-                    "and deleted.noticed_at >= refused.received_at)"
-                )
-                quarantined = count(
-                    f"select count(distinct record_id) from {quarantine_name} as refused "
-                    "where entity = %s and source_key = %s and record_id <= %s "
-                    f"and record_id not in (select id from {name} where {condition}) "
-                    f"{gone if has_deleted else ''}",
-                    entity,
-                    connector.source_key,
-                    upper,
-                    *bound,
-                ) + count(
-                    f"select count(distinct payload_hash) from {quarantine_name} "
-                    "where entity = %s and source_key = %s and record_id is null "
-                    f"and _dlt_load_id in ({_marks(load_ids)})",
-                    entity,
-                    connector.source_key,
-                    *load_ids,
-                )
-            if upper is not None and has_deleted:
-                deleted = count(
-                    f"select count(*) from {name} as records join {deleted_name} as deleted "
-                    "using (source_key, id) where deleted.entity = %s "
-                    f"and deleted.noticed_at >= records.received_at and {condition}",
-                    entity,
-                    *bound,
-                )
-            yield EntityLoad(
-                entity=entity,
-                upper_id=upper,
-                rows_reported=reported.rows if reported else None,
-                rows_received=tally.received.get(entity, 0),
-                rows_quarantined=quarantined
-                if upper is not None
-                else tally.quarantined.get(entity, 0),
-                rows_raw=count(f"select count(*) from {name} where {condition}", *bound),
-                rows_deleted=deleted,
+def _sweep(load: _Load) -> None:
+    """Compare ids where counts differ or it is due; read what is missing, note what is gone."""
+    due = list(_due_for_sweep(load))
+    if not due:
+        return
+    missing: dict[str, Sequence[int]] = {}
+    for entity in due:
+        upper = load.cut.reported[entity.name].upper_id or 0
+        ids = load.connector.ids(entity.name, upper)
+        with open_books(load.pipeline, load.connector.source_key) as books:
+            swept = books.compare(entity, ids, upper)
+        limit = max(LOSS_THRESHOLD_ROWS, load.options.loss_threshold_share * swept.held)
+        if len(swept.gone) > limit:
+            raise SourceError(
+                f"{load.connector.source_key} returned {swept.held - len(swept.gone):,} of "
+                f"{swept.held:,} known {entity.name}: nothing was marked as deleted. Check that "
+                "the access still sees everything (an administrator's webhook); if the deletions "
+                "are meant, raise loss_threshold_share of the connection in company.toml for one "
+                "run."
             )
+        load.swept[entity.name] = swept.unreadable
+        load.gone[entity.name] = swept.gone
+        if swept.missing:
+            missing[entity.name] = swept.missing
+    if missing:
+        load.run(load.connector.source(load.cut, load.tally, Request(ids=missing)))
+    # Rows may have been deleted while we were reading: count once more, up to the same ids.
+    load.cut = load.connector.recount(load.cut, [entity.name for entity in due])
 
 
-def _mark_deleted(
-    pipeline: dlt.Pipeline,
-    connector: Connector,
-    cut: Cut,
-    entities: Iterable[str],
-    load_ids: Sequence[str],
-    loss_threshold_share: float,
-) -> None:
-    """Mark rows that a whole re-read (`load_ids`) did not return any more.
-
-    A row that came back unreadable came back: it is in the quarantine of this load.
-    """
-    marks: list[dict[str, Any]] = []
-    with pipeline.sql_client() as client:
-        quarantine_name = client.make_qualified_table_name("quarantine")
-        for entity in entities:
-            reported = cut.reported[entity]
-            name = client.make_qualified_table_name(entity)
-            rows = client.execute_sql(
-                "select id, bool_or(is_returned) from ("
-                f"select id, _dlt_load_id in ({_marks(load_ids)}) as is_returned from {name} "
-                "where source_key = %s and id <= %s union all "
-                f"select record_id, _dlt_load_id in ({_marks(load_ids)}) from {quarantine_name} "
-                "where source_key = %s and record_id <= %s and entity = %s) group by id",
-                *load_ids,
-                connector.source_key,
-                reported.upper_id,
-                *load_ids,
-                connector.source_key,
-                reported.upper_id,
-                entity,
+def _due_for_sweep(load: _Load) -> Iterator[Entity]:
+    with open_books(load.pipeline, load.connector.source_key) as books:
+        last = books.last_swept_at()
+        for entity in load.listed:
+            if entity.name in load.tally.refused or entity.name in load.tally.failed:
+                continue
+            differs = bool(_listed_load(load, books, entity).unexplained)
+            is_old = (
+                entity.sweep_days is not None
+                and entity.name in last
+                and load.cut.at - last[entity.name] >= dt.timedelta(days=entity.sweep_days)
             )
-            held = rows or []
-            gone = [record_id for record_id, was_returned in held if not was_returned]
-            if len(gone) > max(LOSS_THRESHOLD_ROWS, loss_threshold_share * len(held)):
-                raise SourceError(
-                    f"{connector.source_key} returned {len(held) - len(gone):,} of {len(held):,} "
-                    f"known {entity}: nothing was marked as deleted. Check that the access still "
-                    "sees everything (an administrator's webhook); if the deletions are meant, "
-                    "raise loss_threshold_share of the connection in company.toml for one run."
-                )
-            marks += [
-                {
-                    "source_key": connector.source_key,
-                    "entity": entity,
-                    "id": record_id,
-                    "noticed_at": cut.at.astimezone(dt.UTC),
-                }
-                for record_id in gone
-            ]
-    _write_deleted(pipeline, marks)
+            if differs:
+                logger.info("%s: counts differ, comparing ids", entity.name)
+            if differs or is_old or load.options.sweeps:
+                yield entity
 
 
-def _write_deleted(pipeline: dlt.Pipeline, marks: list[dict[str, Any]]) -> None:
-    table = pa.Table.from_pylist(marks, schema=DELETED_SCHEMA)
-    _write(pipeline, "deleted_records", ("source_key", "entity", "id"), table)
+def _read_details(load: _Load) -> None:
+    """Details of owners that have changed, package by package, up to the load's bound."""
+    with open_books(load.pipeline, load.connector.source_key) as books:
+        is_first = not books.has("detail_reads")
+    if is_first:
+        # The tables exist before the first owner is read, and where none ever is.
+        load.run(load.connector.detail_source({}, load.cut, load.tally))
+    left = load.options.owners_per_load
+    while left > 0:
+        with open_books(load.pipeline, load.connector.source_key) as books:
+            limit = min(left, OWNERS_PER_PACKAGE)
+            due = load.connector.details(books.connection, limit, load.tally)
+        if due is None:
+            return
+        load.run(load.connector.detail_source(due, load.cut, load.tally))
+        left -= limit
 
 
-def _log_table(connector: Connector, cut: Cut, loads: Iterable[EntityLoad]) -> pa.Table:
-    return pa.Table.from_pylist(
-        [
-            {
-                "source_key": connector.source_key,
-                "entity": load.entity,
-                "cut_at": cut.at.astimezone(dt.UTC),
-                "upper_id": load.upper_id,
-                "rows_reported": load.rows_reported,
-                "rows_received": load.rows_received,
-                "rows_quarantined": load.rows_quarantined,
-                "rows_raw": load.rows_raw,
-                "rows_deleted": load.rows_deleted,
-            }
-            for load in loads
-        ],
-        schema=LOAD_LOG_SCHEMA,
+def _complain(load: _Load) -> None:
+    """Raise what makes the load worthless, one sentence per entity."""
+    core = {entity.name for entity in load.connector.entities if entity.is_core}
+    told = dict(load.tally.failed)
+    told |= {name: sentence for name, sentence in load.tally.refused.items() if name in core}
+    if told:
+        raise SourceError(
+            f"{load.connector.source_key} could not be loaded whole. "
+            + " ".join(f"{name}: {sentence}" for name, sentence in told.items())
+        )
+
+
+def _close(load: _Load) -> ConnectionLoad:
+    """Write what the load says about itself, in one transaction."""
+    with open_books(load.pipeline, load.connector.source_key) as books, books.transaction():
+        for entity in load.listed:
+            if load.gone.get(entity.name):
+                books.mark_deleted(entity, load.gone[entity.name], load.cut.at)
+        _observe(load, books)
+        loads = list(_loads(load, books))
+        books.write_log(load.cut.at, loads)
+    _archive(load)
+    done = ConnectionLoad(load.connector.source_key, load.cut.at, tuple(loads))
+    for problem in done.problems:
+        logger.warning("%s: %s", load.connector.source_key, problem)
+    return done
+
+
+def _observe(load: _Load, books: Books) -> None:
+    """Keep what the system forgets: owners, activity, deadlines, dictionaries."""
+    observe(
+        books.connection,
+        books.schema,
+        books.source_key,
+        load.cut.at,
+        load.connector.versioned,
     )
 
 
-def _write(
-    pipeline: dlt.Pipeline, name: str, primary_key: tuple[str, ...], table: pa.Table
-) -> None:
-    pipeline.run(
-        dlt.resource(
-            [table],
-            name=name,
-            primary_key=list(primary_key),
-            write_disposition={"disposition": "merge", "strategy": "upsert"},
-            file_format="parquet",
+def _archive(load: _Load) -> None:
+    """After the commit: what is rolled back must not be archived."""
+    if load.options.archive_dir is None:
+        return
+    with open_books(load.pipeline, load.connector.source_key) as books:
+        write_archive(
+            books.connection,
+            load.options.archive_dir,
+            books.schema,
+            books.source_key,
+            load.cut.at,
+            load.connector.archived,
         )
+
+
+def _loads(load: _Load, books: Books) -> Iterator[EntityLoad]:
+    before = books.last_loads()
+    waiting = load.connector.details_pending(books.connection)
+    for entity in load.connector.entities:
+        if entity.is_listed:
+            found = _listed_load(load, books, entity)
+        elif entity.is_detail:
+            found = EntityLoad(
+                entity.name,
+                entity.table,
+                rows_raw=books.rows_held(entity, None),
+                owners_pending=waiting[entity.name].pending,
+                owners_inferred=waiting[entity.name].inferred,
+            )
+        else:
+            found = _dictionary_load(load, books, entity, before)
+        problem = load.tally.refused.get(entity.name)
+        is_complete = not (problem or found.unexplained or found.owners_pending)
+        yield replace(
+            found,
+            rows_received=load.tally.received.get(entity.name, 0),
+            problem=problem,
+            complete_up_to=load.cut.at.astimezone(dt.UTC)
+            if is_complete
+            else before.get(entity.name, (None, None))[1],
+        )
+
+
+def _listed_load(load: _Load, books: Books, entity: Entity) -> EntityLoad:
+    reported = load.cut.reported.get(entity.name, Reported(None))
+    upper = reported.upper_id
+    if upper is None:
+        return EntityLoad(entity.name, entity.table, rows_raw=books.rows_held(entity, None))
+    return EntityLoad(
+        entity.name,
+        entity.table,
+        upper_id=upper,
+        rows_reported=reported.rows,
+        rows_quarantined=books.rows_unreadable(entity, upper) + load.swept.get(entity.name, 0),
+        rows_raw=books.rows_held(entity, upper),
+        rows_deleted=books.rows_deleted(entity, upper),
+        was_swept=entity.name in load.swept,
+    )
+
+
+def _dictionary_load(
+    load: _Load,
+    books: Books,
+    entity: Entity,
+    before: Mapping[str, tuple[int | None, dt.datetime | None]],
+) -> EntityLoad:
+    reported = load.tally.reported.get(entity.name)
+    if reported is None:
+        return EntityLoad(entity.name, entity.table, rows_raw=books.rows_held(entity, None))
+    last = before.get(entity.name, (None, None))[0]
+    return EntityLoad(
+        entity.name,
+        entity.table,
+        rows_reported=reported,
+        rows_quarantined=load.tally.quarantined.get(entity.name, 0),
+        rows_raw=books.rows_held(entity, None),
+        rows_deleted=books.rows_not_returned(entity, load.load_ids),
+        rows_fewer=max(0, (last or 0) - reported),
     )

@@ -2,75 +2,273 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from expectations.suites.boundary import Bound, Boundary
 
 _SCHEMA = "raw_bitrix24"
-
-
-def _keys(table: str, *required: str) -> str:
-    nulls = " or ".join(f"{column} is null" for column in required)
-    return f"""
-        select
-            count(*) - count(distinct (source_key, id)) as duplicate_keys_count,
-            count(*) filter (where {nulls}) as missing_count
-        from {_SCHEMA}.{table}
-    """
-
+_MOSTLY = 0.01
+"""Vocabularies grow: so large a share of unknown codes means that we read the field wrongly."""
 
 _KEY_BOUNDS = (
     Bound("duplicate_keys_count", "no id stands twice", maximum=0),
     Bound("missing_count", "no required field is empty", maximum=0),
 )
+_KNOWN_TYPE = "unknown_type_share"
+
+
+def _boundary(
+    name: str,
+    table: str,
+    *required: str,
+    key: tuple[str, ...] = ("id",),
+    shares: Mapping[str, tuple[str, str]] | None = None,
+    counts: Mapping[str, tuple[str, str]] | None = None,
+    is_blocking: bool = False,
+) -> Boundary:
+    """Key and required fields, shares of rows of which few may offend, rows that must not.
+
+    `shares` and `counts` map a figure to the condition of an offending row and to what is
+    expected, in words. A condition that is null offends nobody.
+    """
+    nulls = " or ".join(f"{column} is null" for column in (*key, *required))
+    figures = [
+        f"count(*) - count(distinct (source_key, {', '.join(key)})) as duplicate_keys_count",
+        f"count(*) filter (where {nulls}) as missing_count",
+    ]
+    bounds = list(_KEY_BOUNDS)
+    for figure, (offends, says) in (shares or {}).items():
+        figures.append(f"avg(({offends})::integer) as {figure}")
+        bounds.append(Bound(figure, says, maximum=_MOSTLY))
+    for figure, (offends, says) in (counts or {}).items():
+        figures.append(f"count(*) filter (where {offends}) as {figure}")
+        bounds.append(Bound(figure, says, maximum=0))
+    profile = f"select {', '.join(figures)} from {_SCHEMA}.{table}"
+    return Boundary(name, _SCHEMA, table, profile, tuple(bounds), is_blocking)
+
+
+def _versions(table: str, *key: str) -> Boundary:
+    return _boundary(
+        f"raw_{table}_have_keys_and_an_order",
+        table,
+        "last_seen_at",
+        key=(*key, "first_seen_at"),
+        counts={
+            "backward_count": (
+                "last_seen_at < first_seen_at",
+                "no version was seen last before it was seen first",
+            )
+        },
+    )
+
+
+_HISTORY_TYPES = {
+    _KNOWN_TYPE: ("type_id not in (1, 2, 3, 5)", "entry types are 1, 2, 3 or 5"),
+}
+_PHONES_ARE_LISTS = {
+    "unreadable_phones_share": (
+        "json_type(phone) not in ('ARRAY', 'NULL')",
+        "telephone numbers come as a list",
+    )
+}
+_SEMANTICS = "not in ('', 'P', 'S', 'F')"
+_ENTITY_TYPES = "entity_type_id not in (1, 2, 3, 4, 5, 7, 8, 14, 31, 36) and entity_type_id < 128"
 
 RAW_BOUNDARIES: tuple[Boundary, ...] = (
-    Boundary(
-        "raw_deals_have_keys_and_dates",
-        _SCHEMA,
-        "deals",
-        _keys("deals", "id", "date_create", "stage_id"),
-        _KEY_BOUNDS,
-        is_blocking=True,
+    _boundary("raw_users_have_keys", "users", is_blocking=True),
+    _boundary("raw_departments_have_keys", "departments"),
+    _boundary(
+        "raw_categories_have_keys_and_known_types",
+        "categories",
+        key=("entity_type_id", "id"),
+        shares={
+            _KNOWN_TYPE: (
+                "entity_type_id not in (2, 31) and entity_type_id < 128",
+                "pipelines are of deals, smart invoices or smart processes",
+            )
+        },
     ),
-    Boundary(
+    _boundary(
+        "raw_statuses_have_keys_and_known_semantics",
+        "statuses",
+        key=("entity_id", "status_id"),
+        shares={
+            "unknown_semantics_share": (
+                f"semantics {_SEMANTICS}",
+                "semantics are empty, P, S or F",
+            )
+        },
+    ),
+    _boundary(
+        "raw_currencies_have_keys_and_rates",
+        "currencies",
+        key=("currency",),
+        counts={
+            "impossible_rate_count": ("amount <= 0 or amount_cnt <= 0", "rates are above 0"),
+        },
+    ),
+    _boundary("raw_custom_fields_have_keys", "custom_fields", key=("entity_type", "field")),
+    _boundary(
+        "raw_custom_field_options_have_keys_and_labels",
+        "custom_field_options",
+        key=("entity_type", "field", "option_id"),
+        shares={"unlabelled_share": ("coalesce(label, '') = ''", "options have labels")},
+    ),
+    _boundary("raw_products_have_keys", "products"),
+    _boundary("raw_companies_have_keys_and_lists", "companies", shares=_PHONES_ARE_LISTS),
+    _boundary("raw_contacts_have_keys_and_lists", "contacts", shares=_PHONES_ARE_LISTS),
+    _boundary(
+        "raw_leads_have_keys_dates_and_known_semantics",
+        "leads",
+        "date_create",
+        "status_id",
+        shares={
+            "unknown_semantics_share": (
+                f"status_semantic_id {_SEMANTICS}",
+                "semantics are empty, P, S or F",
+            ),
+            **_PHONES_ARE_LISTS,
+        },
+    ),
+    _boundary(
+        "raw_deals_have_keys_and_dates", "deals", "date_create", "stage_id", is_blocking=True
+    ),
+    _boundary(
+        "raw_invoices_have_keys_and_dates",
+        "invoices",
+        shares={
+            "undated_share": (
+                "created_time is null or stage_id is null",
+                "invoices have a date and a stage",
+            )
+        },
+    ),
+    _boundary(
+        "raw_smart_items_have_keys_and_dates",
+        "smart_items",
+        key=("entity_type_id", "id"),
+        shares={"undated_share": ("created_time is null", "items have a date")},
+        counts={
+            "misplaced_count": ("entity_type_id < 128", "items are of smart processes"),
+        },
+    ),
+    _boundary(
+        "raw_lead_stage_history_has_keys_and_known_types",
+        "lead_stage_history",
+        "owner_id",
+        "created_time",
+        shares=_HISTORY_TYPES,
+    ),
+    _boundary(
         "raw_stage_history_has_keys_and_known_types",
-        _SCHEMA,
         "stage_history",
-        f"""
-        select
-            count(*) - count(distinct (source_key, id)) as duplicate_keys_count,
-            count(*) filter (where owner_id is null or created_time is null) as missing_count,
-            avg((type_id not in (1, 2, 3, 5))::integer) as unknown_type_share
-        from {_SCHEMA}.stage_history
-        """,
-        (
-            *_KEY_BOUNDS,
-            Bound("unknown_type_share", "entry types are 1, 2, 3 or 5", maximum=0.01),
-        ),
+        "owner_id",
+        "created_time",
+        shares=_HISTORY_TYPES,
     ),
-    Boundary(
+    _boundary(
+        "raw_invoice_stage_history_has_keys_and_known_types",
+        "invoice_stage_history",
+        "owner_id",
+        "created_time",
+        shares=_HISTORY_TYPES,
+    ),
+    _boundary(
+        "raw_activities_have_keys_and_known_types",
+        "activities",
+        shares={
+            _KNOWN_TYPE: ("type_id not between 1 and 6", "activity types are 1 to 6"),
+            "unowned_share": (
+                "coalesce(owner_id, 0) = 0 or coalesce(owner_type_id, 0) = 0",
+                "activities have an owner",
+            ),
+        },
+    ),
+    _boundary(
+        "raw_tasks_have_keys_and_known_states",
+        "tasks",
+        shares={
+            # Below 0: what the portal derives, such as overdue.
+            "unknown_state_share": ("status not between -3 and 7", "states are -3 to 7"),
+            "undated_share": ("created_date is null", "tasks have a date"),
+        },
+    ),
+    _boundary(
         "raw_calls_have_keys_and_known_codes",
-        _SCHEMA,
         "calls",
-        f"""
-        select
-            count(*) - count(distinct (source_key, id)) as duplicate_keys_count,
-            count(*) filter (where call_start_date is null) as missing_count,
-            avg((call_type not between 1 and 5)::integer) as unknown_type_share,
-            avg((call_duration < 0 or call_duration > 14400)::integer) as absurd_length_share
-        from {_SCHEMA}.calls
-        """,
-        (
-            *_KEY_BOUNDS,
-            Bound("unknown_type_share", "call types are 1 to 5", maximum=0.01),
-            Bound("absurd_length_share", "calls last 0 to 4 hours", maximum=0.01),
-        ),
+        "call_start_date",
+        shares={
+            _KNOWN_TYPE: ("call_type not between 1 and 5", "call types are 1 to 5"),
+            "absurd_length_share": (
+                "call_duration < 0 or call_duration > 14400",
+                "calls last 0 to 4 hours",
+            ),
+        },
     ),
-    Boundary(
-        "raw_users_have_keys",
-        _SCHEMA,
-        "users",
-        _keys("users", "id"),
-        _KEY_BOUNDS,
-        is_blocking=True,
+    _boundary(
+        "raw_product_rows_have_keys_and_known_owners",
+        "product_rows",
+        "owner_id",
+        shares={
+            _KNOWN_TYPE: ("owner_type <> 'D'", "rows of products are of deals"),
+            "negative_share": (
+                "quantity < 0 or price < 0",
+                "prices and quantities are not below 0",
+            ),
+        },
     ),
+    _boundary(
+        "raw_activity_bindings_have_keys_and_known_types",
+        "activity_bindings",
+        key=("activity_id", "entity_type_id", "entity_id"),
+        shares={_KNOWN_TYPE: (_ENTITY_TYPES, "activities are bound to known kinds of records")},
+    ),
+    _boundary(
+        "raw_task_history_has_keys_and_fields",
+        "task_history",
+        "task_id",
+        "created_date",
+        shares={"nameless_share": ("coalesce(field, '') = ''", "changes name their field")},
+    ),
+    _boundary(
+        "raw_timeline_comments_have_keys_and_known_cards",
+        "timeline_comments",
+        key=("entity_type", "entity_id", "id"),
+        shares={
+            _KNOWN_TYPE: ("entity_type not in ('lead', 'deal')", "comments are of leads or deals"),
+            "undated_share": ("created is null", "comments have a date"),
+        },
+    ),
+    _boundary(
+        "raw_detail_reads_have_keys",
+        "detail_reads",
+        "read_at",
+        key=("entity", "owner_type", "owner_id"),
+    ),
+    _boundary(
+        "raw_load_log_has_keys_and_possible_counts",
+        "load_log",
+        key=("entity", "cut_at"),
+        counts={
+            "impossible_count": (
+                "least(rows_reported, rows_received, rows_quarantined, rows_raw, rows_deleted) < 0 "
+                "or rows_deleted > rows_raw or complete_up_to > cut_at",
+                "no count is below 0, no more rows are deleted than held, and nothing is complete "
+                "beyond the cut",
+            )
+        },
+    ),
+    _boundary("raw_deleted_records_have_keys", "deleted_records", key=("entity", "id")),
+    _versions("user_versions", "id"),
+    _versions("department_versions", "id"),
+    _versions("category_versions", "entity_type_id", "id"),
+    _versions("status_versions", "entity_id", "status_id"),
+    _versions("contact_versions", "id"),
+    _versions("company_versions", "id"),
+    _versions("lead_versions", "id"),
+    _versions("deal_versions", "id"),
+    _versions("invoice_versions", "id"),
+    _versions("smart_item_versions", "entity_type_id", "id"),
+    _versions("activity_versions", "id"),
+    _versions("task_versions", "id"),
 )

@@ -1,6 +1,6 @@
 -- Which card a call belongs to, each external call exactly once. Methods in the order of
--- docs/definitions.md, each only over calls still unmatched. Leads are not loaded yet: their
--- methods never apply.
+-- docs/definitions.md, each only over calls still unmatched. Leads are not counted yet:
+-- their methods never apply.
 -- Windows are closed on both ends; a deal created at the call's instant already exists.
 with calls as (
     select * from {{ ref('int_calls_with_client') }}

@@ -1,5 +1,6 @@
 -- Long: one row per deal and named segment whose custom field has a value. The only place that
--- unpacks the JSON column.
+-- unpacks the JSON column. The option of a list field shows its label; a field with several values
+-- at once stays as the system gives it.
 with deals as (
     select * from {{ ref('int_deals') }}
 ),
@@ -8,9 +9,14 @@ segments as (
     select * from {{ ref('stg_company__segments') }}
 ),
 
+options as (
+    select * from {{ ref('int_custom_field_options') }}
+),
+
 keys as (
     select
         deal_key,
+        source_key,
         custom_fields,
         {{ unnest_json_keys('custom_fields') }} as custom_field
     from deals
@@ -20,6 +26,8 @@ keys as (
 unpacked as (
     select
         keys.deal_key,
+        keys.source_key,
+        keys.custom_field,
         segments.segment_type,
         {{ json_text('keys.custom_fields', 'keys.custom_field') }} as segment_value
     from keys
@@ -28,8 +36,12 @@ unpacked as (
 )
 
 select
-    deal_key,
-    segment_type,
-    segment_value
+    unpacked.deal_key,
+    unpacked.segment_type,
+    coalesce(options.option_label, unpacked.segment_value) as segment_value
 from unpacked
-where segment_value is not null and segment_value not in ('', '[]', '{}')
+left join options
+    on unpacked.source_key = options.source_key
+    and unpacked.custom_field = options.custom_field
+    and unpacked.segment_value = options.option_id
+where unpacked.segment_value is not null and unpacked.segment_value not in ('', '[]', '{}')

@@ -1,14 +1,14 @@
 """Loading: the company's rules, its portals, and phone numbers in E.164."""
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
-import dlt
 from dagster import (
     AssetExecutionContext,
     AssetKey,
     AssetsDefinition,
     AssetSpec,
+    Config,
     MaterializeResult,
     MetadataValue,
     TableColumn,
@@ -17,25 +17,38 @@ from dagster import (
     asset,
     multi_asset,
 )
+from pydantic import Field
 
+from orchestration.connections import (
+    connector_of,
+    load_options,
+    pipeline_of,
+    portal_urls,
+    sections,
+)
 from orchestration.failures import readable_failures
 from orchestration.progress import relayed_to
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings
-from sources.bitrix24 import TABLES, Bitrix24Client, Bitrix24Connector
-from sources.bitrix24.credentials import webhook_url
+from sources.bitrix24 import TABLES
+from sources.bitrix24.history import VERSIONED
+from sources.bookkeeping import EntityLoad
 from sources.company import SCHEMAS, read_company
 from sources.derived.phone_numbers import add_phone_numbers
-from sources.loading import ConnectionLoad, load_connection, load_rules, make_pipeline
+from sources.errors import CallfunnelError, SourceError
+from sources.loading import ConnectionLoad, load_connection, load_rules
 
-LOAD_TABLES = ("load_log", "deleted_records", "quarantine")
-ConnectorFactory = Callable[[str, str], Bitrix24Connector]
+LOAD_TABLES = ("load_log", "deleted_records", "quarantine", "detail_reads")
+VERSION_TABLES = tuple(table.versions for table in VERSIONED)
 
 
-def connector_of(company: str, connection: str) -> Bitrix24Connector:
-    """The Bitrix24 portal of one connection, with its webhook from dlt's secrets."""
-    return Bitrix24Connector(
-        Bitrix24Client(webhook_url(company, connection), connection), connection
+class LoadConfig(Config):
+    """How this run loads; the daily run takes the defaults."""
+
+    sweep: bool = Field(
+        default=False,
+        description="Compare the ids of all records with the portal's one by one: what is missing "
+        "is read, what is gone is marked. Otherwise only where counts differ, and every 7 days.",
     )
 
 
@@ -62,11 +75,7 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
     ) -> Iterator[MaterializeResult[None]]:
         with readable_failures(), relayed_to(context.log):
             rules = read_company(settings.company_dir)
-            urls = {
-                connector.source_key: connector.client.portal_url
-                for connector in _connectors(settings)
-            }
-            load_rules(_pipeline(settings, "company", "rules"), rules, urls)
+            load_rules(pipeline_of(settings, "company", "rules"), rules, portal_urls(settings))
             logging.getLogger("callfunnel.load").info("rules of %s loaded", company)
         for table in SCHEMAS:
             yield MaterializeResult(asset_key=AssetKey([company, "raw_company", table]))
@@ -78,24 +87,28 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
                 AssetKey([company, "raw_bitrix24", table]),
                 group_name="raw",
                 kinds={"dlt", "duckdb"},
-                description=f"Bitrix24 {table.replace('_', ' ')}, as received.",
+                description=f"Bitrix24 {table.replace('_', ' ')}, {_what(table)}.",
             )
-            for table in (*TABLES, *LOAD_TABLES)
+            for table in _BITRIX24_TABLES
         ],
         pool=pool,
     )
     def load_bitrix24(
-        context: AssetExecutionContext, warehouse: Warehouse
+        context: AssetExecutionContext, warehouse: Warehouse, config: LoadConfig
     ) -> Iterator[MaterializeResult[None]]:
         loads: list[ConnectionLoad] = []
+        problems: list[str] = []
         with readable_failures(), relayed_to(context.log):
-            sections = read_company(settings.company_dir).rules.connections["bitrix24"]
-            for connector in _connectors(settings):
-                pipeline = _pipeline(settings, connector.system, connector.connection)
-                share = sections[connector.connection].loss_threshold_share
-                loads.append(load_connection(pipeline, connector, share))
+            for connection in sections(settings):
+                # A portal that can't be read must not keep the others from being loaded.
+                try:
+                    loads.append(_load(settings, connection, sweeps=config.sweep))
+                except CallfunnelError as error:
+                    problems.append(str(error))
+            if problems:
+                raise SourceError(" ".join(problems))
         metadata = _metadata(loads)
-        for table in (*TABLES, *LOAD_TABLES):
+        for table in _BITRIX24_TABLES:
             yield MaterializeResult(
                 asset_key=AssetKey([company, "raw_bitrix24", table]),
                 metadata=metadata.get(table, {}),
@@ -125,60 +138,78 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
     return [load_company_rules, load_bitrix24, phone_numbers]
 
 
-def _connectors(settings: Settings) -> Iterator[Bitrix24Connector]:
-    rules = read_company(settings.company_dir).rules
-    for connection in rules.connections.get("bitrix24", {}):
-        yield connector_of(settings.company, connection)
+_BITRIX24_TABLES = (*TABLES, *VERSION_TABLES, *LOAD_TABLES)
 
 
-def _pipeline(settings: Settings, system: str, connection: str) -> dlt.Pipeline:
-    settings.make_folders()
-    return make_pipeline(
-        system,
-        connection,
-        warehouse=settings.warehouse,
-        pipelines_dir=settings.pipelines_dir,
-    )
+def _what(table: str) -> str:
+    return "kept by the loads" if table in (*VERSION_TABLES, *LOAD_TABLES) else "as received"
+
+
+def _load(settings: Settings, connection: str, *, sweeps: bool) -> ConnectionLoad:
+    connector = connector_of(settings, connection)
+    pipeline = pipeline_of(settings, connector.system, connection)
+    return load_connection(pipeline, connector, load_options(settings, connection, sweeps=sweeps))
+
+
+_RECONCILIATION = TableSchema(
+    columns=[
+        TableColumn(name, kind)
+        for name, kind in {
+            "connection": "string",
+            "entity": "string",
+            "reported": "string",
+            "received": "int",
+            "quarantined": "int",
+            "raw": "int",
+            "deleted": "int",
+            "owners_pending": "int",
+            "complete_up_to": "string",
+            "as_of": "string",
+            "missing": "string",
+        }.items()
+    ]
+)
 
 
 def _metadata(loads: list[ConnectionLoad]) -> Mapping[str, Mapping[str, MetadataValue]]:
-    """Per table: received and held rows, and what each connection's load says about them."""
-    schema = TableSchema(
-        columns=[
-            TableColumn(name, kind)
-            for name, kind in {
-                "connection": "string",
-                "reported": "int",
-                "received": "int",
-                "quarantined": "int",
-                "raw": "int",
-                "deleted": "int",
-                "as_of": "string",
-            }.items()
-        ]
-    )
+    """Per table: rows held, and what each connection's load says about them (R23)."""
     records: dict[str, list[TableRecord]] = {}
     held: dict[str, int] = {}
     for load in loads:
         for entity in load.entities:
-            held[entity.entity] = held.get(entity.entity, 0) + entity.rows_raw
-            records.setdefault(entity.entity, []).append(
-                TableRecord(
-                    {
-                        "connection": load.source_key,
-                        "reported": -1 if entity.rows_reported is None else entity.rows_reported,
-                        "received": entity.rows_received,
-                        "quarantined": entity.rows_quarantined,
-                        "raw": entity.rows_raw,
-                        "deleted": entity.rows_deleted,
-                        "as_of": load.cut_at.isoformat(timespec="seconds"),
-                    }
-                )
-            )
-    return {
+            held[entity.table] = held.get(entity.table, 0) + entity.rows_raw
+            records.setdefault(entity.table, []).append(_record(load, entity))
+    metadata: dict[str, dict[str, MetadataValue]] = {
         table: {
             "dagster/row_count": MetadataValue.int(held[table]),
-            "loads": MetadataValue.table(rows, schema=schema),
+            "loads": MetadataValue.table(rows, schema=_RECONCILIATION),
         }
         for table, rows in records.items()
     }
+    everything = [record for rows in records.values() for record in rows]
+    problems = [f"{load.source_key}: {told}" for load in loads for told in load.problems]
+    metadata["load_log"] = {
+        "loads": MetadataValue.table(everything, schema=_RECONCILIATION),
+        "missing": MetadataValue.md("\n".join(f"- {told}" for told in problems) or "nothing"),
+    }
+    return metadata
+
+
+def _record(load: ConnectionLoad, entity: EntityLoad) -> TableRecord:
+    reported = entity.rows_reported
+    complete = entity.complete_up_to
+    return TableRecord(
+        {
+            "connection": load.source_key,
+            "entity": entity.entity,
+            "reported": "not counted" if reported is None else str(reported),
+            "received": entity.rows_received,
+            "quarantined": entity.rows_quarantined,
+            "raw": entity.rows_raw,
+            "deleted": entity.rows_deleted,
+            "owners_pending": entity.owners_pending,
+            "complete_up_to": complete.isoformat(timespec="seconds") if complete else "never",
+            "as_of": load.cut_at.isoformat(timespec="seconds"),
+            "missing": entity.problem or "",
+        }
+    )

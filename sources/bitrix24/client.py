@@ -1,58 +1,96 @@
-"""Calling Bitrix24's REST: authorisation by webhook, paging, limits, errors in words.
+"""Calling Bitrix24's REST: authorisation, batches, limits, retries.
 
-A client that meets a limit waits; one that can't go on raises; neither returns fewer rows.
+A client that meets a limit waits; one that can't go on raises; neither returns fewer rows. It
+keeps below the portal's leaky bucket by itself and may be called from several threads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import json
 import logging
+import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+import orjson
 import requests
 import tenacity
+from throttled import MemoryStore, Throttled, rate_limiter
 
-from sources.errors import SourceError
+from sources.bitrix24.errors import (
+    ASK,
+    LIMIT_CODES,
+    METHOD_LIMIT_CODES,
+    PASSING_CODES,
+    TOKEN_CODES,
+    PortalError,
+    plain_code,
+    portal_error,
+)
+from sources.bitrix24.oauth import OAuth
 
-PAGE_SIZE = 50
 BATCH_SIZE = 50
 REQUEST_SECONDS = 75
 """The cloud ends a request after 60 s (vendor's page limits)."""
+PASSING_TRIES = 5
+"""Tries for what may pass: lost connections, time-outs, broken answers, 5xx."""
+REQUESTS_PER_SECOND = 2.0
+BURST = 50
+"""The bucket leaks 2 requests a second and holds 50 (vendor's page limits); on the Enterprise plan
+5 and 250."""
+SPARE = 2
+"""Requests of the bucket that are left for the clocks' jitter."""
+DECODING_THREADS = 2
+"""Answers that are Python objects at the same time: 2,500 rows are 25 MB."""
+PARALLEL_REQUESTS = 10
+"""With 50 commands of 40 ms a batch takes 2 s: ten at once keep up with the bucket."""
 
 _WEBHOOK = re.compile(r"^/rest/\d+/[^/]+/?$")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-_WAIT_AND_RETRY = frozenset({"query_limit_exceeded", "operation_time_limit"})
-_SERVER_ERRORS = frozenset({500, 502, 503, 504})
 
 logger = logging.getLogger("callfunnel.bitrix24")
 # At DEBUG the HTTP library logs every path, and with it the webhook's secret.
 logging.getLogger("urllib3").setLevel(logging.INFO)
 
 
-class PortalError(SourceError):
-    """The portal answered with an error; the message names the remedy, never the secret."""
+class MethodBlockedError(Exception):
+    """The portal has stopped one method for using too much time; others may go on.
 
-    def __init__(self, message: str, code: str = "") -> None:
-        super().__init__(message)
-        self.code = code
+    Attributes:
+        method: the blocked one.
+        seconds: until the portal renews its account.
+    """
+
+    def __init__(self, method: str, seconds: float) -> None:
+        super().__init__(method)
+        self.method = method
+        self.seconds = seconds
 
 
 class _Busy(Exception):
-    """The portal asks to come back later."""
-
-    def __init__(self, code: str, status: int, retry_after: float | None) -> None:
-        super().__init__(code or str(status))
-        self.code = code
-        self.status = status
-        self.retry_after = retry_after
+    """The bucket is full: come back later."""
 
 
-class _Unreachable(Exception):
-    """No answer at all."""
+class _Passing(Exception):
+    """No answer, or none that can be read; it may pass. The message is the sentence to tell."""
+
+    def __init__(self, message: str, *, is_portal_wide: bool = False) -> None:
+        super().__init__(message)
+        self.is_portal_wide = is_portal_wide
+
+
+class _TokenExpired(Exception):
+    """The access token of an application has expired: refresh it once."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__("expired")
+        self.token = token
 
 
 @dataclass(frozen=True)
@@ -66,21 +104,36 @@ class Answer:
 
 
 class Bitrix24Client:
-    """A Bitrix24 portal behind an inbound webhook.
+    """A Bitrix24 portal behind an inbound webhook or an application's tokens.
 
     Args:
-        webhook_url: `https://<portal>/rest/<user id>/<secret>/`; plain http only on loopback.
+        access: `https://<portal>/rest/<user id>/<secret>/` (plain http only on loopback), or the
+            authorisation of an OAuth application.
         connection: the connection's name, for messages.
         max_wait_seconds: how long one request may wait for a limit before giving up.
+        requests_per_second: what the portal's bucket leaks; 0 where there is no limit.
+        burst: what it holds.
 
     Raises:
         PortalError: the address has another form.
     """
 
     def __init__(
-        self, webhook_url: str, connection: str = "main", *, max_wait_seconds: float = 900.0
+        self,
+        access: str | OAuth,
+        connection: str = "main",
+        *,
+        max_wait_seconds: float = 900.0,
+        requests_per_second: float = REQUESTS_PER_SECOND,
+        burst: int = BURST,
     ) -> None:
-        parts = _address(webhook_url.strip())
+        self.connection = connection
+        self.max_wait_seconds = max_wait_seconds
+        self.requests_sent = 0
+        self.limits_met = 0
+        self._oauth = None if isinstance(access, str) else access
+        address = access.strip() if isinstance(access, str) else access.endpoint()
+        parts = _address(address, is_webhook=self._oauth is None)
         if parts is None or not parts.hostname:
             raise PortalError(
                 f"The webhook address of connection '{connection}' has not the form "
@@ -89,72 +142,123 @@ class Bitrix24Client:
             )
         self.host = parts.hostname
         self.portal_url = f"{parts.scheme}://{parts.netloc}"
-        self.connection = connection
-        self.max_wait_seconds = max_wait_seconds
-        self.requests_sent = 0
         self._base = f"{self.portal_url}{parts.path.rstrip('/')}/"
-        self._session = requests.Session()
-        # A proxy of the environment is no way to this machine's own loopback.
-        self._session.trust_env = self.host not in _LOOPBACK
+        self._local = threading.local()
+        self._count = threading.Lock()
+        self._turns = threading.Semaphore(DECODING_THREADS)
+        self._throttle = _throttle(requests_per_second, burst) if requests_per_second else None
 
     def __repr__(self) -> str:
         return f"Bitrix24Client(host={self.host!r}, connection={self.connection!r})"
 
     def call(self, method: str, parameters: Mapping[str, Any] | None = None) -> Answer:
-        """Call one method, waiting for limits and retrying lost connections.
+        """Call one method, waiting for limits and retrying what may pass.
 
         Raises:
             PortalError: the portal refuses, is not there, or its limit outlasts the patience.
         """
-        failure: tuple[str, str]
+        waited = 0.0
+        while waited <= self.max_wait_seconds:
+            try:
+                return self.call_unless_blocked(method, parameters)
+            except MethodBlockedError as blocked:
+                self.say_blocked(blocked)
+                waited += blocked.seconds
+                tenacity.nap.sleep(blocked.seconds)
+        raise self.blocked_error(method)
+
+    def call_unless_blocked(
+        self, method: str, parameters: Mapping[str, Any] | None = None
+    ) -> Answer:
+        """Like `call`, but leaves the wait for a blocked method to the caller.
+
+        Raises:
+            MethodBlockedError: the portal has stopped the method, or one of a batch's.
+            PortalError: as `call`.
+        """
+        given = dict(parameters or {})
+        error: PortalError
         try:
-            return self._retrying()(self._request, method, dict(parameters or {}))
-        except _Busy as busy:
-            failure = self._busy_sentence(method, busy), busy.code
-        except _Unreachable as unreachable:
-            failure = str(unreachable), ""
+            return self._retrying()(self._request, method, given)
+        except _Busy:
+            error = PortalError(
+                self._busy_sentence(method, "QUERY_LIMIT_EXCEEDED"), "query_limit_exceeded"
+            )
+        except _Passing as passing:
+            error = PortalError(str(passing), is_portal_wide=passing.is_portal_wide)
         # Raised outside of the handlers: the chained exceptions of the HTTP library print the
         # whole address, and with it the webhook's secret.
-        raise PortalError(*failure)
+        raise error
 
     def batch(self, commands: Mapping[str, str]) -> dict[str, Answer]:
-        """Run up to 50 commands (`method?percent-encoded query`) in one request.
+        """Run up to 50 commands in one request; the first that failed is raised.
+
+        Args:
+            commands: key to `method?percent-encoded query`.
 
         Returns:
             The answer of every command by its key.
 
         Raises:
+            MethodBlockedError: the portal has stopped one of the methods.
             PortalError: a command failed; the message names it.
+        """
+        answers = {}
+        for key, answer in self.batch_with_errors(commands).items():
+            if isinstance(answer, PortalError):
+                raise answer
+            answers[key] = answer
+        return answers
+
+    def batch_with_errors(
+        self, commands: Mapping[str, str], *, may_wait: bool = False
+    ) -> dict[str, Answer | PortalError]:
+        """Run up to 50 commands in one request; what failed stands in its place.
+
+        Args:
+            commands: key to `method?percent-encoded query`.
+            may_wait: wait for a method that the portal has stopped, instead of raising.
+
+        Raises:
+            MethodBlockedError: the portal has stopped one of the methods.
+            PortalError: the request as a whole failed.
         """
         if len(commands) > BATCH_SIZE:
             raise ValueError(f"a batch takes {BATCH_SIZE} commands, got {len(commands)}")
-        answer = self.call("batch", {"halt": 0, "cmd": dict(commands)})
+        call = self.call if may_wait else self.call_unless_blocked
+        answer = call("batch", {"halt": 0, "cmd": dict(commands)})
         body = answer.result
         # PHP prints an empty map as a list.
-        errors = body.get("result_error") or {}
-        for key, error in errors.items():
-            code = str(error.get("error", ""))
-            method = commands[key].partition("?")[0]
-            raise PortalError(
-                self._sentence(method, 200, code, str(error.get("error_description", ""))), code
-            )
-        results = body.get("result") or {}
-        missing = commands.keys() - results.keys()
-        if missing:
-            raise PortalError(
-                f"{self.host} left {len(missing)} commands of a batch unanswered: {_ASK}"
-            )
-        totals = body.get("result_total") or {}
-        following = body.get("result_next") or {}
-        return {
-            key: Answer(
-                result=result,
-                total=_optional_int(totals.get(key)),
-                next=_optional_int(following.get(key)),
-                server_now=answer.server_now,
-            )
-            for key, result in results.items()
-        }
+        errors = _map(body.get("result_error"))
+        results = _map(body.get("result"))
+        totals = _map(body.get("result_total"))
+        following = _map(body.get("result_next"))
+        answers: dict[str, Answer | PortalError] = {}
+        for key, command in commands.items():
+            if key in errors:
+                answers[key] = self._command_error(command, errors[key])
+            elif key in results:
+                answers[key] = Answer(
+                    result=results[key],
+                    total=_optional_int(totals.get(key)),
+                    next=_optional_int(following.get(key)),
+                    server_now=answer.server_now,
+                )
+            else:
+                answers[key] = PortalError(
+                    f"{self.host} left a command of a batch unanswered ({key}): {ASK}", "unanswered"
+                )
+        return answers
+
+    @contextlib.contextmanager
+    def one_of_few(self) -> Iterator[None]:
+        """A block in which only a few threads hold a decoded answer; the others wait with bytes."""
+        self._local.takes_turns = True
+        try:
+            yield
+        finally:
+            self._local.takes_turns = False
+            self._end_turn()
 
     def pages(self, method: str, parameters: Mapping[str, Any], start: int = 0) -> Iterator[Answer]:
         """All pages by `next`: for the small lists that only know offsets."""
@@ -165,15 +269,30 @@ class Bitrix24Client:
                 return
             if answer.next <= start:
                 raise PortalError(
-                    f"{self.host} pages {method} in a circle (next={answer.next}): {_ASK}"
+                    f"{self.host} pages {method} in a circle (next={answer.next}): {ASK}"
                 )
             start = answer.next
 
+    def blocked_error(self, method: str) -> PortalError:
+        """What to say when a method stays blocked for longer than the patience."""
+        return PortalError(
+            self._busy_sentence(method, "OPERATION_TIME_LIMIT"), "operation_time_limit"
+        )
+
+    def say_blocked(self, blocked: MethodBlockedError) -> None:
+        """Log that a method waits for its time to be renewed."""
+        logger.info(
+            "%s has stopped %s for using too much time, next try in %.0f s",
+            self.host,
+            blocked.method,
+            blocked.seconds,
+        )
+
     def _retrying(self) -> tenacity.Retrying:
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((_Busy, _Unreachable)),
+            retry=tenacity.retry_if_exception_type((_Busy, _Passing)),
             stop=_give_up(self.max_wait_seconds),
-            wait=_wait,
+            wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=30.0, jitter=0.5),
             before_sleep=self._say_waiting,
             reraise=True,
         )
@@ -183,14 +302,31 @@ class Bitrix24Client:
         logger.info("%s is busy or out of reach, next try in %.0f s", self.host, sleep)
 
     def _request(self, method: str, parameters: dict[str, Any]) -> Answer:
-        problem = ""
-        self.requests_sent += 1
         try:
-            response = self._session.post(
-                self._base + method,
-                json=parameters,
-                timeout=REQUEST_SECONDS,
-                allow_redirects=False,
+            return self._request_once(method, parameters)
+        except _TokenExpired as expired:
+            failed = expired.token
+        assert self._oauth is not None
+        self._oauth.refresh(failed)
+        error: PortalError
+        try:
+            return self._request_once(method, parameters)
+        except _TokenExpired:
+            error = portal_error(self.host, self.connection, method, 401, "expired_token", "")
+        raise error
+
+    def _request_once(self, method: str, parameters: dict[str, Any]) -> Answer:
+        problem = ""
+        self._end_turn()
+        self._stay_below_limit()
+        base, token = self._base, ""
+        if self._oauth is not None:
+            token = self._oauth.access_token()
+            base = self._oauth.endpoint().rstrip("/") + "/"
+            parameters = {**parameters, "auth": token}
+        try:
+            response = self._session().post(
+                base + method, json=parameters, timeout=REQUEST_SECONDS, allow_redirects=False
             )
         except requests.exceptions.SSLError:
             problem = "its TLS certificate is not trusted; check the address and this machine's CAs"
@@ -199,173 +335,185 @@ class Bitrix24Client:
         except requests.RequestException:
             problem = "no connection"
         if problem:
-            raise _Unreachable(
+            raise _Passing(
                 f"{self.host} can't be reached ({problem}): check the network and the portal's "
-                f"address in the secrets of connection '{self.connection}'."
+                f"address in the secrets of connection '{self.connection}'.",
+                is_portal_wide=True,
             )
-        return self._read(method, response)
+        return self._read(method, response, token)
 
-    def _read(self, method: str, response: requests.Response) -> Answer:
-        try:
-            body = response.json()
-        except ValueError:
-            body = None
+    def _read(self, method: str, response: requests.Response, token: str) -> Answer:
+        self._begin_turn()
+        body = _json(response.content)
+        status = response.status_code
         if not isinstance(body, dict):
-            if response.status_code in _SERVER_ERRORS:
-                raise _Busy("", response.status_code, None)
-            raise PortalError(
-                f"{self.host} does not answer like Bitrix24 (HTTP {response.status_code}, no "
-                f"JSON): check the webhook address of connection '{self.connection}'."
+            raise _Passing(
+                f"{self.host} does not answer like Bitrix24 (HTTP {status}, no JSON): if the "
+                "portal works in a browser, check the webhook address of connection "
+                f"'{self.connection}'."
             )
         if "error" in body and "result" not in body:
-            code = str(body["error"])
-            if code.casefold() in _WAIT_AND_RETRY:
-                raise _Busy(code, response.status_code, _reset_in(body))
-            if response.status_code in _SERVER_ERRORS and code.casefold() in (
-                "internal_server_error",
-                "error_unexpected_answer",
-            ):
-                raise _Busy(code, response.status_code, None)
-            description = str(body.get("error_description", ""))
-            raise PortalError(self._sentence(method, response.status_code, code, description), code)
+            self._refuse(method, status, body, token)
         if "result" not in body:
-            raise PortalError(f"{self.host} answered {method} without a result: {_ASK}")
+            raise PortalError(f"{self.host} answered {method} without a result: {ASK}")
         if method == "batch":
-            limit = _limit_in_batch(body["result"])
-            if limit:
-                raise _Busy(limit, response.status_code, _reset_in(body))
-        time = body.get("time") or {}
+            self._check_commands(body)
         return Answer(
             result=body["result"],
             total=_optional_int(body.get("total")),
             next=_optional_int(body.get("next")),
-            server_now=_server_now(time),
+            server_now=_server_now(_map(body.get("time"))),
         )
 
-    def _sentence(self, method: str, status: int, code: str, description: str) -> str:
-        known = _REMEDIES.get(code.casefold())
-        if known is None and description.casefold().startswith("access denied"):
-            # Classic methods put no code beside it (vendor's page crm-contact-list).
-            known = _REMEDIES["access_denied"]
-        where = f"{self.host} refused {method}"
-        if known:
-            return f"{where} ({code or status}): {known.format(connection=self.connection)}"
-        if status in (401, 403):
-            remedy = _REMEDIES["invalid_credentials"].format(connection=self.connection)
-            return f"{where} ({code or status}): {remedy}"
-        said = (description or code or f"HTTP {status}").rstrip(".")
-        return f"{where}: {said} (code {code or status}); {_ASK}"
+    def _refuse(self, method: str, status: int, body: dict[str, Any], token: str) -> None:
+        code, description = str(body["error"]), str(body.get("error_description", ""))
+        known = plain_code(code, description)
+        if known in LIMIT_CODES:
+            self._meet_limit()
+            raise _Busy(code)
+        if known in METHOD_LIMIT_CODES:
+            raise MethodBlockedError(method, _reset_in(_map(body.get("time"))))
+        if token and known in TOKEN_CODES:
+            raise _TokenExpired(token)
+        error = portal_error(self.host, self.connection, method, status, code, description)
+        is_passing = known in PASSING_CODES or (status >= 500 and not error.is_portal_wide)
+        if is_passing and not error.is_refusal:
+            raise _Passing(str(error))
+        raise error
 
-    def _busy_sentence(self, method: str, busy: _Busy) -> str:
+    def _check_commands(self, body: Mapping[str, Any]) -> None:
+        """Limits met by single commands of a batch, which answers HTTP 200 all the same."""
+        result = _map(body["result"])
+        for key, error in _map(result.get("result_error")).items():
+            told = _map(error)
+            description = str(told.get("error_description", ""))
+            code = plain_code(str(told.get("error", "")), description)
+            if code in LIMIT_CODES:
+                self._meet_limit()
+                raise _Busy(code)
+            if code in METHOD_LIMIT_CODES:
+                of_command = _map(_map(result.get("result_time")).get(key))
+                raise MethodBlockedError(
+                    "a method of a batch",
+                    _reset_in({**_map(body.get("time")), **of_command, **told}),
+                )
+            if code in PASSING_CODES:
+                raise _Passing(
+                    f"{self.host} failed inside a batch: {description or code} (code {code}); {ASK}"
+                )
+
+    def _command_error(self, command: str, error: Any) -> PortalError:
+        told = _map(error)
+        return portal_error(
+            self.host,
+            self.connection,
+            command.partition("?")[0],
+            200,
+            str(told.get("error", "")),
+            str(told.get("error_description", "")),
+        )
+
+    def _begin_turn(self) -> None:
+        if getattr(self._local, "takes_turns", False):
+            self._turns.acquire()
+            self._local.has_turn = True
+
+    def _end_turn(self) -> None:
+        if getattr(self._local, "has_turn", False):
+            self._local.has_turn = False
+            self._turns.release()
+
+    def _stay_below_limit(self) -> None:
+        with self._count:
+            self.requests_sent += 1
+        if self._throttle is not None:
+            while self._throttle.limit().limited:
+                pass
+
+    def _meet_limit(self) -> None:
+        """Somebody else uses the bucket too: all threads slow down."""
+        with self._count:
+            self.limits_met += 1
+        if self._throttle is not None:
+            self._throttle.limit(cost=SPARE, timeout=-1)
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            # A proxy of the environment is no way to this machine's own loopback.
+            session.trust_env = self.host not in _LOOPBACK
+            # A portal over TLS on loopback has a throw-away CA; without trust_env it is not seen.
+            session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+            self._local.session = session
+        return session
+
+    def _busy_sentence(self, method: str, code: str) -> str:
         return (
-            f"{self.host} kept refusing {method} ({busy}) for longer than "
+            f"{self.host} kept refusing {method} ({code}) for longer than "
             f"{self.max_wait_seconds:.0f} s: run again later, or lower the load that other "
             "integrations put on the portal."
         )
 
 
-_ASK = (
-    "run again, and if it stays, show this line to the portal's administrator or report it to "
-    "callfunnel's developers."
-)
-_REMEDIES: Mapping[str, str] = {
-    "invalid_credentials": (
-        "the webhook of connection '{connection}' is unknown, revoked or expired; make a new one "
-        "in the portal and put its address into the secrets."
-    ),
-    "no_auth_found": (
-        "the webhook of connection '{connection}' is unknown, revoked or expired; make a new one "
-        "in the portal and put its address into the secrets."
-    ),
-    "expired_token": (
-        "the webhook of connection '{connection}' has expired; make a new one in the portal and "
-        "put its address into the secrets."
-    ),
-    "insufficient_scope": (
-        "the webhook of connection '{connection}' lacks a scope; give it crm, user, department "
-        "and telephony in the portal."
-    ),
-    "user_access_error": (
-        "the user behind the webhook of connection '{connection}' has no access; make the webhook "
-        "as an administrator."
-    ),
-    "access_denied": (
-        "the portal's plan has no REST API, or the webhook's user of connection '{connection}' "
-        "lacks a right (for calls: Call statistics, View); use a commercial plan and an "
-        "administrator's webhook."
-    ),
-    "error_method_not_found": (
-        "the portal does not know this method; check that the address of connection "
-        "'{connection}' is a Bitrix24 webhook and that its scopes include crm, user, department "
-        "and telephony."
-    ),
-    "overload_limit": (
-        "the vendor has blocked the portal's REST API for overload; ask Bitrix24's support to "
-        "lift it, then run again."
-    ),
-    "portal_deleted": (
-        "the portal of connection '{connection}' was deleted; remove the connection from the "
-        "company's rules or correct the address."
-    ),
-    "invalid_request": (
-        "the portal wants https; correct the webhook address of connection '{connection}'."
-    ),
-}
+def _throttle(requests_per_second: float, burst: int) -> Throttled:
+    # Per minute, since the library counts whole requests.
+    per_minute = max(1, int(requests_per_second * 60))
+    return Throttled(
+        key="portal",
+        using="gcra",
+        quota=rate_limiter.per_min(per_minute, burst=max(1, burst - SPARE)),
+        store=MemoryStore(),
+        timeout=60,
+    )
 
 
-def _address(webhook_url: str) -> SplitResult | None:
-    """The parts of a webhook address; None where it has another form."""
+def _address(address: str, *, is_webhook: bool) -> SplitResult | None:
+    """The parts of an address; None where it has another form."""
     try:
-        parts = urlsplit(webhook_url)
+        parts = urlsplit(address)
     except ValueError:
         return None
     is_secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
     # A user name before the host would go into the links to cards.
     is_plain = not parts.query and not parts.fragment and "@" not in parts.netloc
-    return parts if is_secure and is_plain and _WEBHOOK.match(parts.path) else None
-
-
-def _limit_in_batch(result: Any) -> str:
-    """The code of the first command that met a limit; the batch is then run again, whole."""
-    errors = result.get("result_error") if isinstance(result, Mapping) else None
-    for error in errors.values() if isinstance(errors, Mapping) else ():
-        code = str(error.get("error", ""))
-        if code.casefold() in _WAIT_AND_RETRY:
-            return code
-    return ""
+    has_form = bool(_WEBHOOK.match(parts.path)) if is_webhook else True
+    return parts if is_secure and is_plain and has_form else None
 
 
 def _give_up(max_wait_seconds: float) -> Any:
     def stop(state: tenacity.RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, _Unreachable) or (isinstance(error, _Busy) and not error.code):
-            return state.attempt_number >= 4
+        if isinstance(error, _Passing):
+            return state.attempt_number >= PASSING_TRIES
         return (state.seconds_since_start or 0.0) >= max_wait_seconds
 
     return stop
 
 
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, _Busy) and error.retry_after is not None:
-        return error.retry_after
-    backoff = tenacity.wait_exponential_jitter(multiplier=0.5, max=30.0, jitter=0.5)
-    return backoff(state)
+def _json(content: bytes) -> Any:
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        # Half a surrogate pair, which orjson refuses, becomes one row of the quarantine later.
+        try:
+            return json.loads(content)
+        except ValueError:
+            return None
 
 
-def _reset_in(body: Mapping[str, Any]) -> float | None:
-    """Seconds until the method's time budget is renewed, on the portal's clock."""
-    time = body.get("time") or {}
+def _reset_in(time: Mapping[str, Any]) -> float:
+    """Seconds until the portal renews a method's account; half a minute where it is not told."""
     reset_at = time.get("operating_reset_at")
     if reset_at is None:
-        return None
+        return 30.0
     try:
         reset = float(reset_at)
     except (TypeError, ValueError):
         try:
             reset = dt.datetime.fromisoformat(str(reset_at)).timestamp()
         except ValueError:
-            return None
+            return 30.0
     return min(max(1.0, reset - _server_now(time).timestamp()), 660.0)
 
 
@@ -379,6 +527,10 @@ def _server_now(time: Mapping[str, Any]) -> dt.datetime:
         if instant.tzinfo is not None:
             return instant
     return dt.datetime.now(dt.UTC)
+
+
+def _map(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _optional_int(value: Any) -> int | None:

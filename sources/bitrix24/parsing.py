@@ -3,18 +3,27 @@
 The API prints one value in many ways: ids as strings or integers, flags as `Y`/`N` or true/false,
 "nothing" as null, "", [] or {} (vendor's page data-types). A row with a value that can't be read
 becomes a row of the quarantine, with the reason, instead of an exception or a silent null.
+
+What a value means is defined by the readers of single values. Blocks of rows go through Arrow's
+casts instead, column by column, wherever every value of the column has the one form that the cast
+reads as the reader does; the rest goes to the readers.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from json.encoder import encode_basestring
+from types import NoneType
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sources.bitrix24.tables import ARROW_TYPES, Column, Kind, RawTable
 
@@ -24,6 +33,26 @@ _DECIMAL_LIMIT = 10**16
 _DECIMAL_STEP = Decimal("0.0001")
 _TRUE = frozenset({"Y", "1", "TRUE"})
 _FALSE = frozenset({"N", "0", "FALSE"})
+
+_BLOCK_ROWS = 32
+"""Below this many rows the fixed cost of some 100 Arrow calls is more than they save."""
+_SAMPLE_ROWS = 16
+# An instant lies byte by byte between these two; what is no date among them (30 February, hour 29,
+# "," for a sign) Arrow refuses as Python does. Years begin at 1000: Arrow knows a year 0.
+_EARLIEST = np.frombuffer(b"1000-00-00T00:00:00+00:00", np.uint8)
+_LATEST = np.frombuffer(b"9999-19-39T29:59:59-29:59", np.uint8)
+# Converted once: of a short call the conversion of the text is half.
+_EMPTY, _ZERO, _YES, _NO = map(pa.scalar, ("", "0", "Y", "N"))
+_CANONICAL_DECIMAL = r"^-?[0-9]{1,15}(\.[0-9]{1,4})?$"
+
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+# The text of json.dumps(value, ensure_ascii=False) without building an encoder for each value.
+_JSON_TEXTS: Mapping[type, Callable[[Any], str]] = {
+    str: encode_basestring,
+    int: int.__repr__,
+    NoneType: {None: "null"}.__getitem__,
+    bool: {True: "true", False: "false"}.__getitem__,
+}
 
 
 @dataclass(frozen=True)
@@ -53,16 +82,229 @@ def parse_rows(
             used for the few fields that come without one.
 
     Returns:
-        An Arrow table with exactly `table.schema`, and the rows that could not be read.
+        An Arrow table with exactly `table.schema`, and the rows that could not be read. `extra` is
+        the JSON text of the fields that no column declares, in the order of the row.
     """
     given = list(rows)
+    if len(given) >= _BLOCK_ROWS and set(map(type, given)) == {dict}:
+        try:
+            return _parse_block(table, given, source_key, received_at)
+        except UnicodeEncodeError:
+            # Half a surrogate pair: the rows are told apart one by one.
+            pass
+    return _parse_rows_one_by_one(table, given, source_key, received_at)
+
+
+def _parse_block(
+    table: RawTable, rows: Sequence[dict[str, Any]], source_key: str, received_at: dt.datetime
+) -> tuple[pa.Table, list[QuarantinedRow]]:
+    texts = _text_columns(table, rows)
+    arrays: list[pa.Array] = []
+    unreadable: set[int] = set()
+    for column in table.columns:
+        if column.field in texts:
+            array = _cast(texts[column.field], column.kind)
+        else:
+            array = _convert(_values(column, rows), column.kind)
+        if array is None:
+            array = _read(_values(column, rows), column.kind, received_at, unreadable)
+        if column.is_required and array.null_count:
+            unreadable.update(pc.indices_nonzero(array.is_null()).to_pylist())
+        arrays.append(array)
+    quarantined: list[QuarantinedRow] = []
+    if unreadable:
+        refused = [rows[index] for index in sorted(unreadable)]
+        _, quarantined = _parse_rows_one_by_one(table, refused, source_key, received_at)
+        rows = [row for index, row in enumerate(rows) if index not in unreadable]
+        is_readable = np.ones(len(arrays[0]), np.bool_)
+        is_readable[list(unreadable)] = False
+        arrays = [array.filter(pa.array(is_readable)) for array in arrays]
+    return _table(table, arrays, _extras(table, rows), source_key, received_at), quarantined
+
+
+def _text_columns(table: RawTable, rows: Sequence[dict[str, Any]]) -> dict[str, pa.Array]:
+    """The columns that hold only texts and nulls, by field; found by a sample and an attempt.
+
+    As one struct array Arrow walks through the rows once, while their texts are in the processor's
+    cache: 2.4 microseconds for a row of 37 texts, against 5 column by column.
+    """
+    sample = rows[:: len(rows) // _SAMPLE_ROWS + 1]
+    fields = [
+        column.field
+        for column in table.columns
+        if column.kind != "json"
+        and "." not in column.field
+        and all(isinstance(row.get(column.field), str | None) for row in sample)
+    ]
     try:
-        return _parse_rows(table, given, source_key, received_at)
+        block = pa.array(rows, pa.struct([(field, pa.string()) for field in fields]))
+    except pa.ArrowTypeError:
+        return {}
+    return {field: block.field(index) for index, field in enumerate(fields)}
+
+
+def _values(column: Column, rows: Sequence[dict[str, Any]]) -> list[Any]:
+    get = _getter(column.field)
+    return [get(row) for row in rows]
+
+
+def _convert(values: list[Any], kind: Kind) -> pa.Array | None:
+    """Values of JSON to a column, where all are of one type; None means: ask the reader."""
+    types = set(map(type, values)) - {NoneType}
+    if kind == "json":
+        return None
+    if kind == "flag" and types == {bool}:
+        return pa.array(values, pa.bool_())
+    if kind == "integer" and types == {int}:
+        try:
+            return pa.array(values, pa.int64())
+        except OverflowError:
+            return None
+    if (kind == "integer" and types == {int, str}) or (
+        kind == "decimal" and types <= {int, float, str}
+    ):
+        values = [None if value is None else str(value) for value in values]
+    elif not types <= {str}:
+        return None
+    return _cast(pa.array(values, pa.string()), kind)
+
+
+def _cast(texts: pa.Array, kind: Kind) -> pa.Array | None:
+    """Texts to a column, where each has the canonical form; None means: ask the reader."""
+    if kind == "text":
+        return texts
+    texts = _without(texts, _EMPTY)
+    if kind == "instant":
+        texts = _without(texts, _ZERO)
+    if texts.null_count == len(texts):
+        return pa.nulls(len(texts), ARROW_TYPES[kind])
+    if kind == "flag":
+        is_yes = pc.equal(texts, _YES)
+        return None if pc.or_(is_yes, pc.equal(texts, _NO)).false_count else is_yes
+    if not _CANONICAL[kind](texts):
+        return None
+    try:
+        return texts.cast(ARROW_TYPES[kind])
+    except pa.ArrowInvalid:
+        return None
+
+
+def _without(texts: pa.Array, nothing: pa.Scalar) -> pa.Array:
+    is_nothing = pc.equal(texts, nothing)
+    return pc.if_else(is_nothing, None, texts) if is_nothing.true_count else texts
+
+
+def _is_integer(texts: pa.Array) -> bool:
+    # Of all that Arrow reads as an integer, only hexadecimal has other bytes than "-" to "9"
+    # (below "-" the unsigned difference wraps around and is large).
+    data, _ = _utf8(texts)
+    return bool((data - ord("-")).max() <= ord("9") - ord("-"))
+
+
+def _is_instant(texts: pa.Array) -> bool:
+    data, lengths = _utf8(texts)
+    if not (lengths == len(_EARLIEST)).all():
+        return False
+    dates = data.reshape(-1, len(_EARLIEST))
+    return bool((dates - _EARLIEST <= _LATEST - _EARLIEST).all())
+
+
+def _is_decimal(texts: pa.Array) -> bool:
+    return not pc.match_substring_regex(texts, _CANONICAL_DECIMAL).false_count
+
+
+def _utf8(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
+    """The bytes of all texts that are not null, one after the other, and their lengths."""
+    if texts.null_count:
+        # The place of a null may hold bytes.
+        texts = texts.drop_null()
+    _, offsets, data = texts.buffers()
+    ends = np.frombuffer(offsets, np.int32, texts.offset + len(texts) + 1)[texts.offset :]
+    return np.frombuffer(data, np.uint8, ends[-1])[ends[0] :], np.diff(ends)
+
+
+_CANONICAL: Mapping[Kind, Callable[[pa.Array], bool]] = {
+    "integer": _is_integer,
+    "instant": _is_instant,
+    "decimal": _is_decimal,
+}
+
+
+def _read(
+    values: Sequence[Any], kind: Kind, received_at: dt.datetime, unreadable: set[int]
+) -> pa.Array:
+    """A column by its reader; adds to `unreadable` the rows whose value it can't read."""
+    read = _reader(kind, received_at)
+    parsed = []
+    for index, value in enumerate(values):
+        try:
+            parsed.append(None if index in unreadable else read(value))
+        except Unreadable:
+            parsed.append(None)
+            unreadable.add(index)
+    return _array(parsed, kind)
+
+
+def _extras(table: RawTable, rows: Sequence[dict[str, Any]]) -> list[str | None]:
+    declared = _declared(table)
+    # Neighbours have the same keys: what of them is undeclared is found out once, not row by row.
+    keys: tuple[str, ...] = ()
+    undeclared: list[str] = []
+    form = ""
+    text_of = _JSON_TEXTS.get
+    extras: list[str | None] = []
+    for row in rows:
+        if keys != (keys := tuple(row)):
+            undeclared = [key for key in keys if key not in declared]
+            form = "{" + ", ".join(f"{_key_form(key)}: %s" for key in undeclared) + "}"
+        if undeclared:
+            texts = [text_of((value := row[key]).__class__, _encode)(value) for key in undeclared]
+            extras.append(form % tuple(texts))
+        else:
+            extras.append(None)
+    return extras
+
+
+def _key_form(key: str) -> str:
+    return encode_basestring(key).replace("%", "%%")
+
+
+def _declared(table: RawTable) -> Collection[str]:
+    """Keys of a row that `extra` does not repeat."""
+    return frozenset(column.field.partition(".")[0] for column in table.columns)
+
+
+def _table(
+    table: RawTable,
+    arrays: Sequence[pa.Array],
+    extras: Sequence[str | None],
+    source_key: str,
+    received_at: dt.datetime,
+) -> pa.Table:
+    count = len(extras)
+    received = _array([_microseconds(received_at)] * count, "instant")
+    return pa.Table.from_arrays(
+        [
+            pa.array([source_key] * count, pa.string()),
+            *arrays,
+            pa.array(extras, pa.string()),
+            received,
+        ],
+        schema=table.schema,
+    )
+
+
+def _parse_rows_one_by_one(
+    table: RawTable, rows: Sequence[Any], source_key: str, received_at: dt.datetime
+) -> tuple[pa.Table, list[QuarantinedRow]]:
+    """What `parse_rows` returns, by the readers of single values alone."""
+    try:
+        return _parse_each(table, rows, source_key, received_at)
     except UnicodeEncodeError:
         # Half a surrogate pair: JSON can print it, UTF-8 (and with it Arrow) can't.
-        broken = [(row, _field_not_utf8(row)) for row in given]
+        broken = [(row, _field_not_utf8(row)) for row in rows]
         readable = [row for row, field in broken if field is None]
-        parsed, quarantined = _parse_rows(table, readable, source_key, received_at)
+        parsed, quarantined = _parse_each(table, readable, source_key, received_at)
         return parsed, quarantined + [
             QuarantinedRow(
                 table.name, f"{field}: is not valid Unicode", _payload(row), _record_id(row)
@@ -72,11 +314,14 @@ def parse_rows(
         ]
 
 
-def _parse_rows(
+def _parse_each(
     table: RawTable, rows: Sequence[Any], source_key: str, received_at: dt.datetime
 ) -> tuple[pa.Table, list[QuarantinedRow]]:
-    readers = [(column, _reader(column.kind, received_at)) for column in table.columns]
-    declared = {column.field for column in table.columns}
+    readers = [
+        (column, _getter(column.field), _reader(column.kind, received_at))
+        for column in table.columns
+    ]
+    declared = _declared(table)
     values: list[list[Any]] = [[] for _ in readers]
     extras: list[str | None] = []
     quarantined: list[QuarantinedRow] = []
@@ -91,16 +336,12 @@ def _parse_rows(
         for collected, value in zip(values, parsed, strict=True):
             collected.append(value)
         extra = {field: value for field, value in row.items() if field not in declared}
-        extras.append(json.dumps(extra, ensure_ascii=False) if extra else None)
-    count = len(extras)
-    received = [_microseconds(received_at)] * count
-    arrays = [pa.array([source_key] * count, pa.string())]
-    arrays += [
+        extras.append(_encode(extra) if extra else None)
+    arrays = [
         _array(collected, column.kind)
         for collected, column in zip(values, table.columns, strict=True)
     ]
-    arrays += [pa.array(extras, pa.string()), _array(received, "instant")]
-    return pa.Table.from_arrays(arrays, schema=table.schema), quarantined
+    return _table(table, arrays, extras, source_key, received_at), quarantined
 
 
 def empty_table(table: RawTable) -> pa.Table:
@@ -142,13 +383,32 @@ def _record_id(row: Any) -> int | None:
         return None
 
 
-def _parse_row(row: Any, readers: Sequence[tuple[Column, Callable[[Any], Any]]]) -> list[Any]:
+def _getter(field: str) -> Callable[[Mapping[str, Any]], Any]:
+    """How a row's value is found: `value.from` is in the map `value`, None where there is none."""
+    if "." not in field:
+        return lambda row: row.get(field)
+    steps = field.split(".")
+
+    def get(row: Any) -> Any:
+        for step in steps:
+            if not isinstance(row, Mapping):
+                return None
+            row = row.get(step)
+        return row
+
+    return get
+
+
+def _parse_row(
+    row: Any,
+    readers: Sequence[tuple[Column, Callable[[Any], Any], Callable[[Any], Any]]],
+) -> list[Any]:
     if not isinstance(row, Mapping):
         raise Unreadable("the row is not an object")
     parsed = []
-    for column, read in readers:
+    for column, get, read in readers:
         try:
-            value = read(row.get(column.field))
+            value = read(get(row))
         except Unreadable as problem:
             raise Unreadable(f"{column.field}: {problem}") from None
         if value is None and column.is_required:
@@ -211,11 +471,11 @@ def _flag(value: Any) -> bool | None:
 def _text(value: Any) -> str | None:
     if value is None or value in ({}, []):
         return None
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return value if isinstance(value, str) else _encode(value)
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else _encode(value)
 
 
 def _payload(row: Any) -> str:

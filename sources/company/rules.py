@@ -98,6 +98,13 @@ class ConnectionSection(_Strict):
     """Where links to cards lead; by default the host of the webhook address."""
     loss_threshold_share: float = Field(default=0.05, ge=0, le=1)
     """More rows of an entity gone at once than this share, and than 20, stop the load."""
+    smart_processes: list[Annotated[int, Field(ge=128)]] = []
+    """Entity type ids of the smart processes to read."""
+    requests_per_second: float = Field(default=2, ge=0, le=100)
+    request_burst: int = Field(default=50, ge=3, le=10_000)
+    """The portal's limit: 2 and 50, on the Enterprise plan 5 and 250; 0 where there is none."""
+    owners_per_load: int = Field(default=50_000, ge=0)
+    """Cards, calls and tasks of each kind whose details one load asks for."""
 
 
 class CompanyRules(_Strict):

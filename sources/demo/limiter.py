@@ -1,10 +1,13 @@
-"""Bitrix24's leaky bucket: per portal, drained at a fixed rate, answering 503 when full."""
+"""Bitrix24's limits: the leaky bucket of requests (503), and the working time of a method (429)."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+
+BASKETS = 10
+BASKET_SECONDS = 60
 
 
 @dataclass
@@ -31,3 +34,43 @@ class LeakyBucket:
             return False
         self.level += 1
         return True
+
+
+@dataclass
+class OperatingTime:
+    """How long each method of each account has worked in the last ten minutes.
+
+    The vendor (page limits) adds the seconds up in ten baskets of a minute; the oldest basket
+    leaves when the eleventh minute begins. An account is a webhook or an application.
+    `now` may be replaced by a clock (in seconds) that tests move.
+    """
+
+    now: Callable[[], float] = time.monotonic
+    _baskets: dict[tuple[str, str], dict[int, float]] = field(default_factory=dict, repr=False)
+
+    def add(self, account: str, method: str, seconds: float) -> None:
+        """Put seconds of work into the present minute's basket."""
+        if seconds > 0:
+            basket = self._minute()
+            baskets = self._present(account, method)
+            baskets[basket] = baskets.get(basket, 0.0) + seconds
+            self._baskets[account, method] = baskets
+
+    def seconds(self, account: str, method: str) -> float:
+        """The sum of the present baskets."""
+        return sum(self._present(account, method).values())
+
+    def reset_in_seconds(self, account: str, method: str) -> float:
+        """Seconds until the oldest basket leaves; the whole ten minutes where there is none."""
+        baskets = self._present(account, method)
+        if not baskets:
+            return BASKETS * BASKET_SECONDS
+        return (min(baskets) + BASKETS) * BASKET_SECONDS - self.now()
+
+    def _minute(self) -> int:
+        return int(self.now() // BASKET_SECONDS)
+
+    def _present(self, account: str, method: str) -> dict[int, float]:
+        oldest = self._minute() - BASKETS
+        baskets = self._baskets.get((account, method), {})
+        return {minute: seconds for minute, seconds in baskets.items() if minute > oldest}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+import orjson
 from starlette.requests import Request
 
 _BRACKET = re.compile(r"\[([^\]]*)\]")
+_REFERENCE = re.compile(r"\$result((?:\[[^\[\]]*\])+)")
 
 
 class BadBody(ValueError):
@@ -38,6 +39,24 @@ def parse_query(query: str) -> dict[str, Any]:
     return nest(parse_qsl(query, keep_blank_values=True))
 
 
+def resolve(parameters: Any, results: Mapping[str, Any]) -> Any:
+    """Put the answers of a batch's earlier commands in place of `$result[key][0][ID]`.
+
+    References stand in values (vendor's page batch). One that is a whole value may bring a list
+    or a map; inside other text, or when it leads nowhere, it becomes text, the latter empty.
+    """
+    if isinstance(parameters, dict):
+        return {name: resolve(value, results) for name, value in parameters.items()}
+    if isinstance(parameters, list):
+        return [resolve(value, results) for value in parameters]
+    if not isinstance(parameters, str) or "$result" not in parameters:
+        return parameters
+    whole = _REFERENCE.fullmatch(parameters)
+    if whole:
+        return _referenced(whole, results)
+    return _REFERENCE.sub(lambda match: _text(_referenced(match, results)), parameters)
+
+
 async def read_parameters(request: Request) -> dict[str, Any]:
     """Query string, then body: the body wins where both name a parameter.
 
@@ -51,7 +70,7 @@ async def read_parameters(request: Request) -> dict[str, Any]:
     content_type = request.headers.get("content-type", "")
     if "json" in content_type:
         try:
-            parsed = json.loads(body)
+            parsed = orjson.loads(body)
         except ValueError as error:
             raise BadBody(str(error)) from error
         if isinstance(parsed, dict):
@@ -64,6 +83,22 @@ async def read_parameters(request: Request) -> dict[str, Any]:
     else:
         parameters.update(parse_query(body.decode("utf-8", errors="replace")))
     return parameters
+
+
+def _referenced(reference: re.Match[str], results: Mapping[str, Any]) -> Any:
+    found: Any = results
+    for step in _BRACKET.findall(reference[1]):
+        if isinstance(found, Mapping):
+            found = found.get(step)
+        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return ""
+    return "" if found is None else found
+
+
+def _text(value: Any) -> str:
+    return "" if isinstance(value, Mapping | list) else str(value)
 
 
 def _index(node: dict[str, Any], step: str) -> str:

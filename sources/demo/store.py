@@ -32,9 +32,19 @@ class Entity:
     indexes: Sequence[str] = ()
 
 
+DEAL_TYPE_ID = 2
+INVOICE_TYPE_ID = 31
+"""Entity types (vendor's page crm/data-types); smart processes have 128 and above."""
+
 CATEGORY = Entity(
     "category",
-    {"ID": "integer", "NAME": "text", "SORT": "integer", "IS_DEFAULT": "flag"},
+    {
+        "ID": "integer",
+        "NAME": "text",
+        "SORT": "integer",
+        "IS_DEFAULT": "flag",
+        "ENTITY_TYPE_ID": "integer",
+    },
 )
 STATUS = Entity(
     "status",
@@ -139,11 +149,148 @@ DEAL = Entity(
         "UTM_SOURCE": "text",
         "UTM_MEDIUM": "text",
         "UTM_CAMPAIGN": "text",
+        "UTM_CONTENT": "text",
+        "UTM_TERM": "text",
         "LAST_ACTIVITY_TIME": "instant",
         "LAST_ACTIVITY_BY": "integer",
         "CUSTOM": "json",
     },
     indexes=("DATE_MODIFY",),
+)
+LEAD = Entity(
+    "lead",
+    {
+        "ID": "integer",
+        "TITLE": "text",
+        "NAME": "text",
+        "SECOND_NAME": "text",
+        "LAST_NAME": "text",
+        "COMPANY_TITLE": "text",
+        "COMPANY_ID": "integer",
+        "CONTACT_ID": "integer",
+        "IS_RETURN_CUSTOMER": "flag",
+        "SOURCE_ID": "text",
+        "SOURCE_DESCRIPTION": "text",
+        "STATUS_ID": "text",
+        "STATUS_SEMANTIC_ID": "text",
+        "STATUS_DESCRIPTION": "text",
+        "CURRENCY_ID": "text",
+        "OPPORTUNITY": "decimal",
+        "IS_MANUAL_OPPORTUNITY": "flag",
+        "HAS_PHONE": "flag",
+        "HAS_EMAIL": "flag",
+        "HAS_IMOL": "flag",
+        "OPENED": "flag",
+        "ASSIGNED_BY_ID": "integer",
+        "CREATED_BY_ID": "integer",
+        "MODIFY_BY_ID": "integer",
+        "MOVED_BY_ID": "integer",
+        "DATE_CREATE": "instant",
+        "DATE_MODIFY": "instant",
+        "DATE_CLOSED": "instant",
+        "MOVED_TIME": "instant",
+        "ORIGINATOR_ID": "text",
+        "ORIGIN_ID": "text",
+        "UTM_SOURCE": "text",
+        "UTM_MEDIUM": "text",
+        "UTM_CAMPAIGN": "text",
+        "UTM_CONTENT": "text",
+        "UTM_TERM": "text",
+        "LAST_ACTIVITY_TIME": "instant",
+        "LAST_ACTIVITY_BY": "integer",
+        "PHONE": "json",
+        "EMAIL": "json",
+        "CUSTOM": "json",
+    },
+    indexes=("DATE_MODIFY",),
+)
+COMPANY = Entity(
+    "company",
+    {
+        "ID": "integer",
+        "TITLE": "text",
+        "COMPANY_TYPE": "text",
+        "INDUSTRY": "text",
+        "LEAD_ID": "integer",
+        "ASSIGNED_BY_ID": "integer",
+        "CREATED_BY_ID": "integer",
+        "MODIFY_BY_ID": "integer",
+        "DATE_CREATE": "instant",
+        "DATE_MODIFY": "instant",
+        "ORIGINATOR_ID": "text",
+        "ORIGIN_ID": "text",
+        "PHONE": "json",
+        "EMAIL": "json",
+        "CUSTOM": "json",
+    },
+    indexes=("DATE_MODIFY",),
+)
+INVOICE = Entity(
+    "invoice",
+    {
+        "ID": "integer",
+        "TITLE": "text",
+        "ACCOUNT_NUMBER": "text",
+        "CATEGORY_ID": "integer",
+        "STAGE_ID": "text",
+        "PREVIOUS_STAGE_ID": "text",
+        "OPPORTUNITY": "decimal",
+        "IS_MANUAL_OPPORTUNITY": "flag",
+        "TAX_VALUE": "decimal",
+        "CURRENCY_ID": "text",
+        "COMPANY_ID": "integer",
+        "CONTACT_ID": "integer",
+        "PARENT_ID_2": "integer",
+        "SOURCE_ID": "text",
+        "BEGINDATE": "instant",
+        "CLOSEDATE": "instant",
+        "OPENED": "flag",
+        "ASSIGNED_BY_ID": "integer",
+        "CREATED_BY": "integer",
+        "UPDATED_BY": "integer",
+        "MOVED_BY": "integer",
+        "CREATED_TIME": "instant",
+        "UPDATED_TIME": "instant",
+        "MOVED_TIME": "instant",
+        "LAST_ACTIVITY_TIME": "instant",
+        "LAST_ACTIVITY_BY": "integer",
+        "CUSTOM": "json",
+    },
+    indexes=("UPDATED_TIME",),
+)
+SMART_ITEM = Entity(
+    "smart_item",
+    {
+        "ID": "integer",
+        "ENTITY_TYPE_ID": "integer",
+        **{name: kind for name, kind in INVOICE.columns.items() if name not in ("ID",)},
+    },
+    indexes=("ENTITY_TYPE_ID", "UPDATED_TIME"),
+)
+LEAD_STAGE_HISTORY = Entity(
+    "lead_stage_history",
+    {
+        "ID": "integer",
+        "TYPE_ID": "integer",
+        "OWNER_ID": "integer",
+        "CREATED_TIME": "instant",
+        "STATUS_SEMANTIC_ID": "text",
+        "STATUS_ID": "text",
+    },
+    indexes=("OWNER_ID",),
+)
+INVOICE_STAGE_HISTORY = Entity(
+    "invoice_stage_history",
+    {
+        "ID": "integer",
+        "TYPE_ID": "integer",
+        "OWNER_ID": "integer",
+        "CREATED_TIME": "instant",
+        "CATEGORY_ID": "integer",
+        "STAGE_SEMANTIC_ID": "text",
+        "STAGE_ID": "text",
+    },
+    indexes=("OWNER_ID",),
 )
 STAGE_HISTORY = Entity(
     "stage_history",
@@ -184,6 +331,137 @@ ACTIVITY = Entity(
     },
     indexes=("LAST_UPDATED",),
 )
+BINDING = Entity(
+    "binding",
+    {
+        "ID": "integer",
+        "ACTIVITY_ID": "integer",
+        "ENTITY_TYPE_ID": "integer",
+        "ENTITY_ID": "integer",
+    },
+    indexes=("ACTIVITY_ID",),
+)
+"""What an activity is bound to beside its owner, which the portal adds by itself."""
+TASK = Entity(
+    "task",
+    {
+        "ID": "integer",
+        "TITLE": "text",
+        "STATUS": "integer",
+        "PRIORITY": "integer",
+        "CREATED_BY": "integer",
+        "RESPONSIBLE_ID": "integer",
+        "CREATED_DATE": "instant",
+        "CHANGED_DATE": "instant",
+        "DATE_START": "instant",
+        "DEADLINE": "instant",
+        "START_DATE_PLAN": "instant",
+        "END_DATE_PLAN": "instant",
+        "CLOSED_DATE": "instant",
+        "CLOSED_BY": "integer",
+        "GROUP_ID": "integer",
+        "PARENT_ID": "integer",
+        "UF_CRM_TASK": "json",
+    },
+    indexes=("CHANGED_DATE",),
+)
+TASK_HISTORY = Entity(
+    "task_history",
+    {
+        "ID": "integer",
+        "TASK_ID": "integer",
+        "CREATED_DATE": "instant",
+        "USER_ID": "integer",
+        "FIELD": "text",
+        "VALUE_FROM": "text",
+        "VALUE_TO": "text",
+    },
+    indexes=("TASK_ID",),
+)
+"""Deadlines stand in VALUE_FROM and VALUE_TO as seconds since 1970, as the portal prints them."""
+TIMELINE_COMMENT = Entity(
+    "timeline_comment",
+    {
+        "ID": "integer",
+        "ENTITY_TYPE": "text",
+        "ENTITY_ID": "integer",
+        "AUTHOR_ID": "integer",
+        "CREATED": "instant",
+        "COMMENT": "text",
+    },
+    indexes=("ENTITY_ID",),
+)
+PRODUCT = Entity(
+    "product",
+    {
+        "ID": "integer",
+        "NAME": "text",
+        "CODE": "text",
+        "ACTIVE": "flag",
+        "PRICE": "decimal",
+        "CURRENCY_ID": "text",
+        "SECTION_ID": "integer",
+        "SORT": "integer",
+        "XML_ID": "text",
+        "DATE_CREATE": "instant",
+        "TIMESTAMP_X": "instant",
+        "CREATED_BY": "integer",
+        "MODIFIED_BY": "integer",
+    },
+)
+PRODUCT_ROW = Entity(
+    "product_row",
+    {
+        "ID": "integer",
+        "OWNER_TYPE": "text",
+        "OWNER_ID": "integer",
+        "PRODUCT_ID": "integer",
+        "PRODUCT_NAME": "text",
+        "PRICE": "decimal",
+        "PRICE_NETTO": "decimal",
+        "PRICE_BRUTTO": "decimal",
+        "QUANTITY": "decimal",
+        "DISCOUNT_TYPE_ID": "integer",
+        "DISCOUNT_RATE": "decimal",
+        "DISCOUNT_SUM": "decimal",
+        "TAX_RATE": "decimal",
+        "TAX_INCLUDED": "flag",
+        "MEASURE_CODE": "integer",
+        "MEASURE_NAME": "text",
+        "SORT": "integer",
+        "XML_ID": "text",
+        "TYPE": "integer",
+    },
+    indexes=("OWNER_ID",),
+)
+CURRENCY = Entity(
+    "currency",
+    {
+        "ID": "integer",
+        "CURRENCY": "text",
+        "AMOUNT_CNT": "integer",
+        "AMOUNT": "decimal",
+        "SORT": "integer",
+        "BASE": "flag",
+        "FULL_NAME": "text",
+        "LID": "text",
+        "DATE_UPDATE": "instant",
+    },
+)
+CUSTOM_FIELD = Entity(
+    "custom_field",
+    {
+        "ID": "integer",
+        "ENTITY_TYPE": "text",
+        "FIELD_NAME": "text",
+        "USER_TYPE": "text",
+        "LABEL": "text",
+        "IS_MULTIPLE": "flag",
+        "ITEMS": "json",
+    },
+    indexes=("ENTITY_TYPE",),
+)
+"""`ENTITY_TYPE` is lead, deal, contact or company; `ITEMS` the options of a list: ID, VALUE."""
 CALL = Entity(
     "call",
     {
@@ -220,13 +498,45 @@ ENTITIES: Mapping[str, Entity] = {
         USER,
         DEPARTMENT,
         CONTACT,
+        COMPANY,
+        LEAD,
         DEAL,
+        INVOICE,
+        SMART_ITEM,
         STAGE_HISTORY,
+        LEAD_STAGE_HISTORY,
+        INVOICE_STAGE_HISTORY,
         ACTIVITY,
+        BINDING,
+        TASK,
+        TASK_HISTORY,
+        TIMELINE_COMMENT,
+        PRODUCT,
+        PRODUCT_ROW,
+        CURRENCY,
+        CUSTOM_FIELD,
         CALL,
     )
 }
 
+
+def _belongings(entity_name: str, type_id: int, code: str, history: str) -> tuple[str, ...]:
+    """Statements that delete what belongs to a card; `?` is its id."""
+    owned = f'"OWNER_TYPE_ID" = {type_id} and "OWNER_ID" = ?'
+    return (
+        f'delete from {history} where "OWNER_ID" = ?',
+        f'delete from binding where "ACTIVITY_ID" in (select "ID" from activity where {owned})',
+        f"delete from activity where {owned}",
+        f'delete from binding where "ENTITY_TYPE_ID" = {type_id} and "ENTITY_ID" = ?',
+        f'delete from timeline_comment where "ENTITY_TYPE" = \'{entity_name}\' and "ENTITY_ID" = ?',
+        f'delete from product_row where "OWNER_TYPE" = \'{code}\' and "OWNER_ID" = ?',
+    )
+
+
+_CARDS: Mapping[str, tuple[str, ...]] = {
+    "lead": _belongings("lead", 1, "L", "lead_stage_history"),
+    "deal": _belongings("deal", DEAL_TYPE_ID, "D", "stage_history"),
+}
 _SQLITE_TYPE: Mapping[Kind, str] = {
     "integer": "integer",
     "text": "text",
@@ -270,6 +580,9 @@ class PortalStore:
             self._connection.execute("pragma journal_mode = wal")
             self._connection.execute("pragma synchronous = off")
         self._connection.row_factory = sqlite3.Row
+        self._utc_offset: int | None = None
+        self._kept: dict[Any, Any] = {}
+        self._kept_at: tuple[int, int] | None = None
 
     def create(self) -> None:
         """Create the empty tables. The indexes come last, in `finish`."""
@@ -333,17 +646,16 @@ class PortalStore:
             )
 
     def delete(self, entity_name: str, record_id: int) -> None:
-        """Remove a record; a deal takes its history and activities with it, as in Bitrix24."""
+        """Remove a record and what belongs to it, as Bitrix24 does (vendor's page crm-deal-delete).
+
+        Leads and deals take their stage history, activities with the bindings of these, comments,
+        bindings and product rows with them.
+        """
         with self._connection:
             self._connection.execute(f'delete from "{entity_name}" where "ID" = ?', (record_id,))
-            if entity_name == "deal":
-                self._connection.execute(
-                    'delete from stage_history where "OWNER_ID" = ?', (record_id,)
-                )
-                self._connection.execute(
-                    'delete from activity where "OWNER_TYPE_ID" = 2 and "OWNER_ID" = ?',
-                    (record_id,),
-                )
+            if entity_name in _CARDS:
+                for sql in _CARDS[entity_name]:
+                    self._connection.execute(sql, (record_id,))
 
     def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Rows of a select; for the portal and for tests."""
@@ -351,6 +663,7 @@ class PortalStore:
 
     def set_meta(self, key: str, value: Any) -> None:
         """Keep one of the portal's own facts as JSON."""
+        self._utc_offset = None
         with self._connection:
             self._connection.execute(
                 "insert or replace into meta values (?, ?)",
@@ -361,6 +674,22 @@ class PortalStore:
         """One of the portal's own facts."""
         rows = self.query("select value from meta where key = ?", (key,))
         return json.loads(rows[0]["value"]) if rows else default
+
+    @property
+    def kept(self) -> dict[Any, Any]:
+        """What is worth keeping until a record changes, by this connection or another: counts."""
+        version = self.query("pragma data_version")[0][0]
+        if (self._connection.total_changes, version) != self._kept_at or len(self._kept) > 1_000:
+            self._kept = {}
+            self._kept_at = (self._connection.total_changes, version)
+        return self._kept
+
+    @property
+    def utc_offset(self) -> int:
+        """Minutes the portal's zone is ahead of UTC; read once, since every page prints by it."""
+        if self._utc_offset is None:
+            self._utc_offset = int(self.meta("utc_offset", 0))
+        return self._utc_offset
 
     @property
     def clock(self) -> dt.datetime:

@@ -32,6 +32,7 @@ EXPECTED = {
     "Q12": ("7", "Deal 7"),
     "Q16": ("22", "5.0 hours"),
     "QUARANTINE": ("abc", "field OPPORTUNITY"),
+    "UNREAD": (BROKEN, "leads of bitrix24:broken cannot be checked: insufficient_scope"),
     "RULES": ("line 2", "the portal has no pipeline 77"),
 }
 
@@ -122,6 +123,11 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         connection.execute(
             "update raw_bitrix24.load_log set rows_reported = rows_reported + 3 "
             f"where source_key = '{BROKEN}' and entity = 'deals'"
+        )
+        connection.execute(
+            "update raw_bitrix24.load_log set rows_reported = null, "
+            "problem = 'insufficient_scope' "
+            f"where source_key = '{BROKEN}' and entity = 'leads'"
         )
         connection.execute(
             "insert into raw_bitrix24.quarantine values (?, 'deals', 'abc', 900, ?, '{}', ?)",

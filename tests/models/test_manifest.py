@@ -16,6 +16,8 @@ import yaml
 from orchestration.checks.quality import GUARDED
 from orchestration.manifest import dbt_executable
 from orchestration.settings import PROJECT_DIR, Settings
+from sources.bitrix24 import Bitrix24Client, Bitrix24Connector
+from sources.bitrix24.history import VERSIONED
 from tests.conftest import DemoRun
 from tests.support.companies import warehouse
 
@@ -110,6 +112,26 @@ def _is_union(name: str) -> bool:
     return all(p.startswith(("int_bitrix24__", "stg_company__")) for p in parents)
 
 
+def test_every_raw_table_has_one_staging_view(manifest: Mapping[str, Any]) -> None:
+    client = Bitrix24Client("https://portal.example/rest/1/secret/", "main")
+    entities = Bitrix24Connector(client, "main", smart_processes=[128]).entities
+    loaded = {entity.table for entity in entities} | {table.versions for table in VERSIONED}
+    loaded |= {"detail_reads", "quarantine", "load_log", "deleted_records"}
+    staged = [
+        parent.rpartition(".")[2]
+        for model in models(manifest)
+        for parent in model["depends_on"]["nodes"]
+        if parent.startswith("source.callfunnel.raw_bitrix24.")
+    ]
+    assert sorted(staged) == sorted(loaded)
+    described = {
+        source["name"]
+        for source in manifest["sources"].values()
+        if source["source_name"] == "raw_bitrix24"
+    }
+    assert described == loaded
+
+
 def test_names_tell_the_layer(manifest: Mapping[str, Any]) -> None:
     patterns = {
         "staging": r"stg_[a-z0-9]+__[a-z_]+",
@@ -142,7 +164,7 @@ def test_every_model_and_raw_table_is_described(manifest: Mapping[str, Any]) -> 
 
 
 def test_every_model_has_a_tested_key(manifest: Mapping[str, Any]) -> None:
-    keyed = {"unique", "is_unique_together"}
+    keyed = {"unique", "is_unique_together", "is_key"}
     without = [
         model["name"]
         for model in models(manifest)

@@ -38,7 +38,8 @@ MatchMethod = Literal[
 
 _DIRECTIONS: dict[int, Direction] = {1: "outbound", 2: "inbound", 3: "inbound", 4: "outbound"}
 _INFORMATIONAL = 5
-_OWNER_TYPE_DEAL = 2
+_CALL_ACTIVITY = 2
+_DEAL = 2
 
 
 @dataclass(frozen=True)
@@ -225,10 +226,18 @@ class _Matcher:
         self._visits = visits_by_deal(portal, rules)
         # Gap: contacts and activities are taken as they stand, without regard to the cut.
         self._contacts = {contact.id: contact for contact in portal.contacts}
-        self._deal_of_activity = {
-            activity.id: activity.owner_id
+        # Gap: an activity of another kind than a call binds no call.
+        self._deals_of_activity = {
+            activity.id: {
+                entity_id
+                for entity_type, entity_id in (
+                    (activity.owner_type_id, activity.owner_id),
+                    *activity.bindings,
+                )
+                if entity_type == _DEAL
+            }
             for activity in portal.activities
-            if activity.owner_type_id == _OWNER_TYPE_DEAL
+            if activity.type_id == _CALL_ACTIVITY
         }
         self._contacts_of_number: dict[str, set[int]] = defaultdict(set)
         for contact in portal.contacts:
@@ -267,7 +276,7 @@ class _Matcher:
             if not entity_id:
                 continue
             # Gap: a deleted contact leads nowhere (merging duplicates deletes ids): the number
-            # finds the contact that took over. Companies aren't read, so theirs always count.
+            # finds the contact that took over. Companies' own rows play no part: all count.
             if entity_type == "CONTACT" and entity_id in self._contacts:
                 return _Caller(self._client_of_contact(entity_id), frozenset({entity_id}))
             if entity_type == "COMPANY":
@@ -339,7 +348,7 @@ class _Matcher:
             if (row.crm_entity_type or "").upper() == "DEAL":
                 yield row.crm_entity_id
             if row.crm_activity_id:
-                yield self._deal_of_activity.get(row.crm_activity_id)
+                yield from self._deals_of_activity.get(row.crm_activity_id, ())
 
     def _match_created_later(self, deal_ids: Collection[int], started_at: int) -> _Match:
         # Gap: of deals created at the same instant the lowest id is the first.

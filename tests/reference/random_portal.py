@@ -72,11 +72,7 @@ def random_portal(rng: random.Random, deals: int = 7, calls: int = 16, contacts:
     users = [None, 9, 10]
     found_deals, history = _deals(rng, deal_ids, named_contacts, companies, users)
     activity_ids = _ids(rng, max(calls // 2, 1))
-    activities = tuple(
-        Activity(id=activity_id, owner_type_id=rng.choice([2, 2, 2, 1, 3]), owner_id=owner_id)
-        for activity_id in activity_ids
-        for owner_id in [rng.choice(named_deals)]
-    )
+    activities = tuple(_activity_of(rng, number, named_deals) for number in activity_ids)
     return Portal(
         clock=_CLOCK,
         categories=tuple(
@@ -131,6 +127,7 @@ def write_portal(portal: Portal, path: Path | str) -> Path:
         store.insert("deal", (_deal(d, portal.clock) for d in portal.deals))
         store.insert("stage_history", _history(portal))
         store.insert("activity", (_activity(a, oldest) for a in portal.activities))
+        store.insert("binding", _bindings(portal))
         store.insert("call", (_call(row) for row in portal.calls))
         store.clock = clock
         store.set_meta("utc_offset", portal.utc_offset)
@@ -159,6 +156,21 @@ def _ids(rng: random.Random, count: int) -> list[int]:
         pool += range(edge - 50, edge + 50)
         edge *= 10
     return sorted(rng.sample(pool, count))
+
+
+def _activity_of(rng: random.Random, activity_id: int, named_deals: Sequence[int]) -> Activity:
+    """A call, rarely another kind; half of them bound to more than their owner."""
+    owner = (rng.choice([2, 2, 2, 1, 3]), rng.choice(named_deals))
+    # Ids of leads, contacts and companies are those of deals too: the type tells them apart.
+    found = [(rng.choice([2, 2, 2, 1, 3, 4]), rng.choice(named_deals)) for _ in range(3)]
+    further = found[: rng.choice([0, 0, 0, 1, 2, 3])]
+    return Activity(
+        id=activity_id,
+        owner_type_id=owner[0],
+        owner_id=owner[1],
+        type_id=rng.choice([2] * 7 + [6]),
+        bindings=tuple(dict.fromkeys(binding for binding in further if binding != owner)),
+    )
 
 
 def _absent(ids: Sequence[int]) -> int:
@@ -398,13 +410,26 @@ def _activity(activity: Activity, oldest: int) -> Row:
         "ID": activity.id,
         "OWNER_ID": activity.owner_id,
         "OWNER_TYPE_ID": activity.owner_type_id,
-        "TYPE_ID": 2,
+        "TYPE_ID": activity.type_id,
         "PROVIDER_ID": "VOXIMPLANT_CALL",
         "SUBJECT": "Call",
         "CREATED": oldest,
         "LAST_UPDATED": oldest,
         "COMPLETED": True,
     }
+
+
+def _bindings(portal: Portal) -> Iterable[Row]:
+    bound = (
+        (activity.id, *binding) for activity in portal.activities for binding in activity.bindings
+    )
+    for number, (activity_id, entity_type, entity_id) in enumerate(bound, start=1):
+        yield {
+            "ID": number,
+            "ACTIVITY_ID": activity_id,
+            "ENTITY_TYPE_ID": entity_type,
+            "ENTITY_ID": entity_id,
+        }
 
 
 def _call(row: CallRow) -> Row:

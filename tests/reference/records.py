@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -69,6 +70,10 @@ class Activity:
     id: int
     owner_type_id: int
     owner_id: int
+    type_id: int = 2
+    """2 is a call."""
+    bindings: tuple[tuple[int, int], ...] = ()
+    """(entity type, id) of what it is bound to beside its owner, as far as that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,9 @@ def read_store(path: Path | str) -> Portal:
             row["key"]: json.loads(row["value"])
             for row in connection.execute("select key, value from meta")
         }
+        bindings: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for row in rows("binding"):
+            bindings[row["ACTIVITY_ID"]].append((row["ENTITY_TYPE_ID"], row["ENTITY_ID"]))
         if "clock" not in meta:
             raise ValueError(f"{path} has no clock: set it with PortalStore.clock")
         return Portal(
@@ -173,7 +181,13 @@ def read_store(path: Path | str) -> Portal:
                 for row in rows("stage_history")
             ),
             activities=tuple(
-                Activity(id=row["ID"], owner_type_id=row["OWNER_TYPE_ID"], owner_id=row["OWNER_ID"])
+                Activity(
+                    id=row["ID"],
+                    owner_type_id=row["OWNER_TYPE_ID"],
+                    owner_id=row["OWNER_ID"],
+                    type_id=row["TYPE_ID"],
+                    bindings=tuple(bindings[row["ID"]]),
+                )
                 for row in rows("activity")
             ),
             calls=tuple(

@@ -1,23 +1,48 @@
--- One row per call and deal that the portal bound it to: through its activity or directly.
+-- One row per call and deal that the portal bound it to: through its activity or directly. The
+-- activity's owner is one of its bindings; the others count where they were asked for.
 with call_rows as (
     select * from {{ ref('int_bitrix24__call_rows') }}
 ),
 
 activities as (
     select * from {{ ref('stg_bitrix24__activities') }}
-    -- 2 is a deal (vendor's page crm/data-types, object_type)
-    where owner_entity_type = 2
+    -- 2 is a call
+    where activity_type = 2
 ),
 
-bound as (
+activity_bindings as (
+    select * from {{ ref('int_bitrix24__activity_bindings') }}
+    -- 2 is a deal (vendor's page crm/data-types, object_type)
+    where entity_type_id = 2
+),
+
+call_activities as (
     select
         call_rows.source_key,
         call_rows.call_key,
-        activities.owner_entity_id as deal_id
+        activities.activity_id,
+        case when activities.owner_entity_type = 2 then activities.owner_entity_id end as deal_id
     from call_rows
     inner join activities
         on call_rows.source_key = activities.source_key
         and call_rows.activity_id = activities.activity_id
+),
+
+bound as (
+    select
+        source_key,
+        call_key,
+        deal_id
+    from call_activities
+    union all
+    select
+        call_activities.source_key,
+        call_activities.call_key,
+        activity_bindings.entity_id as deal_id
+    from call_activities
+    inner join activity_bindings
+        on call_activities.source_key = activity_bindings.source_key
+        and call_activities.activity_id = activity_bindings.activity_id
     union all
     select
         source_key,

@@ -1,11 +1,15 @@
--- Every account that the portal lists or a record names. user.get never returns robots and
--- integrations: an id that only records know is a system account.
+-- Every account that the portal lists or once listed, or a record names. user.get never returns
+-- robots and integrations: an id that only records know is a system account.
 with users as (
     select * from {{ ref('stg_bitrix24__users') }}
 ),
 
-snapshots as (
-    select * from {{ ref('stg_bitrix24__user_snapshots') }}
+versions as (
+    select * from {{ ref('stg_bitrix24__user_versions') }}
+),
+
+load_log as (
+    select * from {{ ref('stg_bitrix24__load_log') }}
 ),
 
 departments as (
@@ -63,44 +67,119 @@ last_active as (
     select
         source_key,
         employee_id,
-        max(observed_on) as last_active_on
-    from snapshots
+        max(last_seen_at) as last_active_at
+    from versions
     where is_active
     group by source_key, employee_id
 ),
 
-snapshot_days as (
-    select
-        source_key,
-        observed_on
-    from snapshots
-    group by source_key, observed_on
-),
-
--- The first day whose snapshot shows them inactive, or no longer at all, after the last one that
--- shows them active.
-seen_leaving as (
+seen_inactive as (
     select
         last_active.source_key,
         last_active.employee_id,
-        min(snapshot_days.observed_on) as dismissed_on
+        min(versions.first_seen_at) as noticed_at
     from last_active
-    inner join snapshot_days
-        on last_active.source_key = snapshot_days.source_key
-        and last_active.last_active_on < snapshot_days.observed_on
+    inner join versions
+        on last_active.source_key = versions.source_key
+        and last_active.employee_id = versions.employee_id
+        and last_active.last_active_at < versions.first_seen_at
+    where not versions.is_active
     group by last_active.source_key, last_active.employee_id
+),
+
+loads as (
+    select
+        source_key,
+        cut_at
+    from load_log
+    group by source_key, cut_at
+),
+
+-- Every load reads all users: the first one after the last sight as active shows them inactive, or
+-- no longer at all.
+loaded_without as (
+    select
+        last_active.source_key,
+        last_active.employee_id,
+        min(loads.cut_at) as noticed_at
+    from last_active
+    inner join loads
+        on last_active.source_key = loads.source_key
+        and last_active.last_active_at < loads.cut_at
+    group by last_active.source_key, last_active.employee_id
+),
+
+-- The log does not reach back beyond a restored archive, the versions do.
+noticed as (
+    select * from seen_inactive
+    union all
+    select * from loaded_without
+),
+
+seen_leaving as (
+    select
+        noticed.source_key,
+        noticed.employee_id,
+        {{ local_date('min(noticed.noticed_at)', 'connections.time_zone') }} as dismissed_on
+    from noticed
+    inner join connections
+        on noticed.source_key = connections.source_key
+    group by noticed.source_key, noticed.employee_id, connections.time_zone
+),
+
+newest_versions as (
+    select
+        *,
+        row_number() over (
+            partition by source_key, employee_id
+            order by first_seen_at desc
+        ) as age
+    from versions
+),
+
+-- Versions outlive the list: who is gone when a warehouse is restored stands only in them.
+known as (
+    select
+        source_key,
+        employee_id,
+        origin_id,
+        employee_name,
+        is_active,
+        department_id,
+        extension,
+        last_login_at,
+        last_activity_at,
+        received_at as seen_at
+    from users
+    union all
+    select
+        newest_versions.source_key,
+        newest_versions.employee_id,
+        null as origin_id,
+        newest_versions.employee_name,
+        newest_versions.is_active,
+        newest_versions.department_id,
+        newest_versions.extension,
+        newest_versions.last_login_at,
+        newest_versions.last_activity_at,
+        newest_versions.last_seen_at as seen_at
+    from newest_versions
+    left join users
+        on newest_versions.source_key = users.source_key
+        and newest_versions.employee_id = users.employee_id
+    where newest_versions.age = 1 and users.employee_id is null
 ),
 
 -- A user missing from the last list is inactive and keeps the last known name.
 listed as (
     select
-        users.*,
-        users.is_active and users.received_at >= connections.as_of_at as is_present,
+        known.*,
+        known.is_active and known.seen_at >= connections.as_of_at as is_present,
         connections.time_zone,
-        greatest(users.last_login_at, users.last_activity_at) as last_own_action_at
-    from users
+        greatest(known.last_login_at, known.last_activity_at) as last_own_action_at
+    from known
     inner join connections
-        on users.source_key = connections.source_key
+        on known.source_key = connections.source_key
 )
 
 select

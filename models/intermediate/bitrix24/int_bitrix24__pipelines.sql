@@ -1,6 +1,8 @@
 -- Every pipeline of deals that the dictionary or a stage names.
 with categories as (
     select * from {{ ref('stg_bitrix24__categories') }}
+    -- 2 is a deal: invoices and smart processes have pipelines with ids of their own.
+    where entity_type_id = 2
 ),
 
 stages as (

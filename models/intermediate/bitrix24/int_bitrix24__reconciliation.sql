@@ -102,9 +102,19 @@ select
     latest.rows_quarantined,
     latest.rows_raw,
     latest.rows_deleted,
-    coalesce(
-        latest.rows_reported - (latest.rows_raw - latest.rows_deleted) - latest.rows_quarantined, 0
-    ) as unexplained_source_count,
+    latest.rows_fewer,
+    latest.owners_pending,
+    latest.owners_inferred,
+    latest.complete_up_to_at,
+    latest.problem,
+    -- Nothing to compare: the portal refused the entity, or has no count of it.
+    case
+        when latest.problem is not null or latest.rows_reported is null then 0
+        else
+            latest.rows_reported
+            - (latest.rows_raw - latest.rows_deleted)
+            - latest.rows_quarantined
+    end as unexplained_source_count,
     counts.deleted_count,
     counts.template_count,
     counts.waiting_count,

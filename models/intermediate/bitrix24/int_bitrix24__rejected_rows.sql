@@ -1,4 +1,25 @@
 -- Rows that were received and are not, or not fully, counted, each with its sentence.
+{% set ids = {
+    'products': 'product_id',
+    'companies': 'company_id',
+    'contacts': 'contact_id',
+    'leads': 'lead_id',
+    'deals': 'deal_id',
+    'invoices': 'invoice_id',
+    'lead_stage_history': 'history_id',
+    'stage_history': 'history_id',
+    'invoice_stage_history': 'history_id',
+    'activities': 'activity_id',
+    'tasks': 'task_id',
+    'calls': 'call_id',
+    'product_rows': 'product_row_id',
+    'task_history': 'history_id',
+} %}
+{% set read_whole = [
+    'users', 'departments', 'categories', 'statuses', 'currencies', 'custom_fields',
+    'custom_field_options',
+] %}
+
 with quarantine as (
     select * from {{ ref('stg_bitrix24__quarantine') }}
 ),
@@ -11,76 +32,73 @@ calls as (
     select * from {{ ref('stg_bitrix24__calls') }}
 ),
 
-deals as (
-    select * from {{ ref('stg_bitrix24__deals') }}
-),
-
-contacts as (
-    select * from {{ ref('stg_bitrix24__contacts') }}
-),
-
-activities as (
-    select * from {{ ref('stg_bitrix24__activities') }}
-),
-
-users as (
-    select * from {{ ref('stg_bitrix24__users') }}
+connections as (
+    select * from {{ ref('int_bitrix24__connections') }}
 ),
 
 deleted as (
     select * from {{ ref('stg_bitrix24__deleted_records') }}
 ),
 
--- A row that arrived readable later, or is gone, is no longer waiting.
-identified as (
-    select
-        *,
-        case when entity = 'deals' then record_id end as deal_id,
-        case when entity = 'contacts' then record_id end as contact_id,
-        case when entity = 'calls' then record_id end as call_id,
-        case when entity = 'stage_history' then record_id end as history_id,
-        case when entity = 'activities' then record_id end as activity_id,
-        case when entity = 'users' then record_id end as employee_id
-    from quarantine
+smart_items as (
+    select * from {{ ref('stg_bitrix24__smart_items') }}
 ),
 
+timeline_comments as (
+    select * from {{ ref('stg_bitrix24__timeline_comments') }}
+),
+
+readable as (
+    {% for entity, id in ids.items() %}
+    select
+        source_key,
+        '{{ entity }}' as entity,
+        {{ id }} as record_id,
+        received_at
+    from {{ ref('stg_bitrix24__' ~ entity) }}
+    union all
+    {% endfor %}
+    select
+        source_key,
+        'smart_items_' || entity_type_id as entity,
+        item_id as record_id,
+        received_at
+    from smart_items
+    union all
+    -- A comment stands once per card.
+    select
+        source_key,
+        'timeline_comments' as entity,
+        comment_id as record_id,
+        max(received_at) as received_at
+    from timeline_comments
+    group by source_key, comment_id
+),
+
+-- A row that arrived readable later, or is gone, is no longer waiting; one of a list that every
+-- load reads whole waits only if the last load met it again.
 waiting as (
-    select identified.*
-    from identified
-    left join deals
-        on identified.source_key = deals.source_key
-        and identified.deal_id = deals.deal_id
-        and identified.received_at <= deals.received_at
-    left join contacts
-        on identified.source_key = contacts.source_key
-        and identified.contact_id = contacts.contact_id
-        and identified.received_at <= contacts.received_at
-    left join calls
-        on identified.source_key = calls.source_key
-        and identified.call_id = calls.call_id
-        and identified.received_at <= calls.received_at
-    left join history
-        on identified.source_key = history.source_key
-        and identified.history_id = history.history_id
-        and identified.received_at <= history.received_at
-    left join activities
-        on identified.source_key = activities.source_key
-        and identified.activity_id = activities.activity_id
-        and identified.received_at <= activities.received_at
-    left join users
-        on identified.source_key = users.source_key
-        and identified.employee_id = users.employee_id
-        and identified.received_at <= users.received_at
+    select quarantine.*
+    from quarantine
+    inner join connections
+        on quarantine.source_key = connections.source_key
+    left join readable
+        on quarantine.source_key = readable.source_key
+        and quarantine.entity = readable.entity
+        and quarantine.record_id = readable.record_id
+        and quarantine.received_at <= readable.received_at
     left join deleted
-        on identified.source_key = deleted.source_key
-        and identified.entity = deleted.entity
-        and identified.record_id = deleted.record_id
-        and identified.received_at <= deleted.noticed_at
+        on quarantine.source_key = deleted.source_key
+        and quarantine.entity = deleted.entity
+        and quarantine.record_id = deleted.record_id
+        and quarantine.received_at <= deleted.noticed_at
     where
-        coalesce(
-            deals.deal_id, contacts.contact_id, calls.call_id, history.history_id,
-            activities.activity_id, users.employee_id, deleted.record_id
-        ) is null
+        readable.record_id is null
+        and deleted.record_id is null
+        and (
+            quarantine.entity not in ({{ "'" ~ read_whole | join("', '") ~ "'" }})
+            or quarantine.received_at >= connections.as_of_at
+        )
 )
 
 -- Only the field of a quarantined row is named: its value may be a person's.

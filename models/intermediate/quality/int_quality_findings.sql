@@ -194,6 +194,26 @@ q5_unexplained_rows as (
     where unexplained_source_count <> 0 or unexplained_marts_count <> 0
 ),
 
+-- What the system refuses can't be compared with it: said here, and no offence of Q5.
+unread_entities as (
+    select
+        'UNREAD' as rule_id,
+        source_key,
+        entity,
+        source_key as record_id,
+        null::bigint as employee_key,
+        null as card_url,
+        case
+            when problem is not null
+                then entity || ' of ' || source_key || ' cannot be checked: ' || problem
+            else
+                entity || ' of ' || source_key || ': ' || owners_pending
+                || ' cards, tasks or calls wait to be asked for them at the next loads.'
+        end as sentence
+    from reconciliation
+    where problem is not null or owners_pending > 0
+),
+
 q6_stage_disagrees as (
     select
         'Q6' as rule_id,
@@ -414,6 +434,8 @@ found as (
     select * from q4_missing_pipelines
     union all
     select * from q5_unexplained_rows
+    union all
+    select * from unread_entities
     union all
     select * from q6_stage_disagrees
     union all

@@ -1,6 +1,7 @@
 -- Reported, raw and marts side by side, per connection and entity of its last load (Q5, R23).
 -- Unexplained at the source = reported − (raw − deleted) − quarantined; unexplained in the marts =
--- held in raw − every counted reason for leaving a row out − rows in the marts.
+-- held in raw − every counted reason for leaving a row out − rows in the marts. What can't be
+-- compared with the source has not passed: its state says so.
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__reconciliation') }}
 ),
@@ -50,6 +51,17 @@ select
     bitrix24.rows_quarantined,
     bitrix24.rows_raw,
     bitrix24.rows_deleted,
+    bitrix24.rows_fewer,
+    bitrix24.owners_pending,
+    bitrix24.owners_inferred,
+    bitrix24.complete_up_to_at,
+    bitrix24.problem,
+    case
+        when bitrix24.problem is not null then 'cannot_be_checked'
+        when bitrix24.rows_reported is null then 'not_counted'
+        when bitrix24.unexplained_source_count = 0 then 'passed'
+        else 'failed'
+    end as source_check_state,
     bitrix24.unexplained_source_count,
     bitrix24.deleted_count,
     bitrix24.template_count,

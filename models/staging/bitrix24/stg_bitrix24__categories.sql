@@ -4,6 +4,7 @@ with source as (
 
 select
     source_key,
+    entity_type_id,
     id as pipeline_id,
     name as pipeline_name,
     sort as pipeline_sort,

@@ -11,5 +11,11 @@ select
     rows_received,
     rows_quarantined,
     rows_raw,
-    rows_deleted
+    rows_deleted,
+    rows_fewer,
+    owners_pending,
+    owners_inferred,
+    coalesce(was_swept, false) as was_swept,
+    {{ utc('complete_up_to') }} as complete_up_to_at,
+    problem
 from source

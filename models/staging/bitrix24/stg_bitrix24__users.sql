@@ -14,5 +14,6 @@ select
     nullif(work_position, '') as work_position,
     {{ json_first_integer('uf_department') }} as department_id,
     nullif(uf_phone_inner, '') as extension,
+    user_type,
     {{ utc('received_at') }} as received_at
 from source

@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from sources.demo.generator.frames import Chunk, Writer, id_spaces
+from sources.demo.generator.frames import Chunk, Writer
+from sources.demo.generator.ids import id_spaces
 from sources.demo.generator.plan import make_plan
 from sources.demo.generator.rhythm import CLOCK, UTC_OFFSET_MINUTES
 from sources.demo.generator.sizes import CompanySize, SizeName, size_of

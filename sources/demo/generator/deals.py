@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sources.demo.generator import names
+from sources.demo.generator.dictionaries import ADVERTS, UTM, draw_fields
 from sources.demo.generator.pipelines import (
     OLD_SALES,
     PIPELINES,
@@ -18,6 +19,7 @@ from sources.demo.generator.records import (
     CALL_SOURCE,
     IS_FINAL,
     IS_WON,
+    NONE,
     ONLINE_SOURCES,
     Contacts,
     Deals,
@@ -133,8 +135,31 @@ class DealMaker:
             moved=visits.entered[last],
             last_activity=created.copy(),
             is_repeat=np.zeros(count, dtype=bool),
+            **self._details(chunk, created, visits.entered[last], source),
+            lead=np.full(count, NONE, dtype=np.int32),
         )
         return deals, visits
+
+    def _details(
+        self, chunk: int, created: Seconds, moved: Seconds, source: Ints
+    ) -> dict[str, Ints]:
+        """What is on the card beside its stage; advertising belongs to its lead too."""
+        count = len(created)
+        rng = stream(self._at.seed, "deal texts", chunk)
+        edited = rng.random(count) < 0.3
+        # Planned, not real: seven days ahead by default, further where somebody edited it.
+        ahead = np.where(edited, rng.integers(5, 60, size=count), 7)
+        later = rng.exponential(2 * DAY, size=count) * (rng.random(count) < 0.4)
+        online = np.isin(source, ONLINE_SOURCES)
+        utm = np.where(online, rng.integers(0, len(UTM), size=count), 0)
+        fields = stream(self._at.seed, "deal fields", chunk)
+        return {
+            "planned": created - created % DAY + ahead * DAY,
+            "modified": np.minimum(moved + later.astype(np.int64), self._at.clock - 30),
+            "utm": utm.astype(np.int8),
+            "advert": fields.integers(0, ADVERTS, size=count).astype(np.int8),
+            **draw_fields(fields, count),
+        }
 
     def _creation_times(self, rng: np.random.Generator, chunk: int, source: Ints) -> Seconds:
         low, high = self._at.days_of(chunk)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import binascii
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,17 +13,21 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sources.demo import store as portal_store
-from sources.demo.generator import names
-from sources.demo.generator.ids import IdSpace, crossing
-from sources.demo.generator.pipelines import (
-    DEAL_TYPE_OF_CATEGORY,
-    PIPELINES,
-    SOURCE_IDS,
-    STAGES,
-    category_rows,
-    status_rows,
+from sources.demo.generator import dictionaries, names, pipelines
+from sources.demo.generator.card_frames import CardWriter, adverts
+from sources.demo.generator.columns import (
+    ARROW_TEXT,
+    CONTACT_OWNER,
+    CURRENCY,
+    DEAL_OWNER,
+    frame,
+    frame_of_rows,
+    nullable,
+    where,
 )
+from sources.demo.generator.dictionaries import UTM, deal_fields, deal_fields_code
+from sources.demo.generator.ids import Spaces
+from sources.demo.generator.pipelines import DEAL_TYPE_OF_CATEGORY, PIPELINES, SOURCE_IDS, STAGES
 from sources.demo.generator.records import (
     ACTIVITY_OF_DEAL,
     ANONYMOUS,
@@ -37,22 +39,14 @@ from sources.demo.generator.records import (
     IS_FINAL,
     MEETING,
     MISSED,
-    ONLINE_SOURCES,
     REDIRECTED,
     Plan,
 )
 from sources.demo.generator.rhythm import DAY, Seconds, to_microseconds
 from sources.demo.generator.streams import stream
-
-TEXT_KINDS = ("text", "decimal", "json")
-ARROW_INTEGER, ARROW_TEXT = pa.int64(), pa.string()
-_PANDAS_TYPES: Mapping[pa.DataType, Any] = {
-    ARROW_INTEGER: pd.Int64Dtype(),
-    ARROW_TEXT: pd.StringDtype("pyarrow"),
-}
+from sources.demo.generator.work_frames import WorkWriter
 
 RECORD_ADDRESS = "https://records.example.com/"
-CURRENCY = "RUB"
 CALL_COST_CURRENCY = "RUR"
 FAILED_REASONS: Mapping[str, str] = {
     "200": "Success call",
@@ -65,20 +59,10 @@ FAILED_REASONS: Mapping[str, str] = {
     "484": "Address incomplete",
 }
 CALL_APPLICATION = (12, "Интеграция телефонии")
-DEAL_OWNER, CONTACT_OWNER = 2, 3
-GRADES = ("A", "B", "C", None)
 _TASK_KINDS: tuple[tuple[int, str, str | None, str], ...] = (
     (6, "CRM_TODO", "TODO", "Связаться с клиентом"),
     (4, "CRM_EMAIL", "EMAIL", "Коммерческое предложение"),
     (1, "CRM_MEETING", "MEETING", "Встреча с клиентом"),
-)
-_UTM = (
-    (None, None, None),
-    ("yandex", "cpc", "heat_pumps_search"),
-    ("yandex", "cpc", "ventilation_brand"),
-    ("google", "organic", None),
-    ("vk", "social", "retargeting"),
-    ("newsletter", "email", "spring_sale"),
 )
 
 
@@ -98,81 +82,15 @@ class Chunk:
     planted: tuple[Mapping[str, Any], ...] = field(default=())
 
 
-def frame(entity_name: str, columns: Mapping[str, Any], count: int) -> pd.DataFrame:
-    """A DataFrame of an entity from arrays and constants; absent columns are null.
-
-    Raises:
-        KeyError: a column that the entity does not have.
-    """
-    entity = portal_store.ENTITIES[entity_name]
-    unknown = columns.keys() - entity.columns.keys()
-    if unknown:
-        raise KeyError(f"{entity_name} has no column {sorted(unknown)}")
-    arrays = []
-    for name, kind in entity.columns.items():
-        arrow_type = ARROW_TEXT if kind in TEXT_KINDS else ARROW_INTEGER
-        value = columns.get(name)
-        if value is None:
-            arrays.append(pa.nulls(count, arrow_type))
-        elif isinstance(value, str | int):
-            arrays.append(pa.repeat(pa.scalar(value, arrow_type), count))
-        else:
-            array = value if isinstance(value, pa.Array | pa.ChunkedArray) else pa.array(value)
-            arrays.append(array if array.type == arrow_type else array.cast(arrow_type))
-    table = pa.Table.from_arrays(arrays, names=list(entity.columns))
-    result: pd.DataFrame = table.to_pandas(types_mapper=_PANDAS_TYPES.get)
-    return result
-
-
-def frame_of_rows(entity_name: str, rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """A DataFrame of an entity from a few maps of column to stored value."""
-    if not rows:
-        return _empty_frame(entity_name).copy()
-    entity = portal_store.ENTITIES[entity_name]
-    columns = {
-        name: pa.array(
-            [row.get(name) for row in rows],
-            ARROW_TEXT if kind in TEXT_KINDS else ARROW_INTEGER,
-        )
-        for name, kind in entity.columns.items()
-    }
-    return frame(entity_name, columns, len(rows))
-
-
-@cache
-def _empty_frame(entity_name: str) -> pd.DataFrame:
-    # Most frames of dictionaries and of planted troubles are empty; making one takes 1 ms.
-    return frame(entity_name, {}, 0)
-
-
-@dataclass(frozen=True)
-class Spaces:
-    """The id spaces of the entities whose ids grow with time."""
-
-    contact: IdSpace
-    deal: IdSpace
-    stage_history: IdSpace
-    activity: IdSpace
-    call: IdSpace
-
-
-def id_spaces(plan: Plan, digits_grow_at: int) -> Spaces:
-    """The plan's id spaces; deal ids get one more digit at the given moment (local seconds)."""
-    return Spaces(
-        contact=IdSpace(plan.contacts.created),
-        deal=IdSpace(plan.deals.created, crossing(plan.deals.created, digits_grow_at)),
-        stage_history=IdSpace(plan.visits.entered[plan.history_order]),
-        activity=IdSpace(plan.activity_times),
-        call=IdSpace(plan.calls.start + plan.calls.seconds),
-    )
-
-
 class Writer:
     """Builds the frames of each chunk of a plan."""
 
     def __init__(self, plan: Plan, spaces: Spaces) -> None:
         self._plan = plan
         self._spaces = spaces
+        self._cards = CardWriter(plan, spaces)
+        self._work = WorkWriter(plan, spaces)
+        self._deal_fields = deal_fields()
         self._stage_ids = tuple(stage.stage_id for stage in STAGES)
         self._semantics = tuple(stage.semantics for stage in STAGES)
         self._category_of_stage = np.array(
@@ -198,15 +116,45 @@ class Writer:
         return Chunk(
             label=str(month),
             frames={
-                "category": frame_of_rows("category", category_rows() if first else []),
-                "status": frame_of_rows("status", status_rows() if first else []),
+                "category": frame_of_rows("category", _categories() if first else []),
+                "status": frame_of_rows("status", _statuses() if first else []),
                 "user": frame_of_rows("user", staff.users if first else []),
                 "department": frame_of_rows("department", staff.departments if first else []),
+                "currency": frame_of_rows(
+                    "currency", dictionaries.currency_rows(int(low)) if first else []
+                ),
+                "custom_field": frame_of_rows(
+                    "custom_field", dictionaries.custom_field_rows() if first else []
+                ),
+                "product": frame_of_rows(
+                    "product", dictionaries.product_rows(int(low)) if first else []
+                ),
                 "contact": self._contacts(number, rows(plan.contacts.created)),
                 "deal": self._deals(number, rows(plan.deals.created)),
                 "stage_history": self._history(rows(plan.visits.entered[plan.history_order])),
-                "activity": self._activities(number, rows(plan.activity_times)),
+                "activity": pd.concat(
+                    [
+                        self._activities(number, rows(plan.activity_times)),
+                        self._work.traces(rows(plan.traces.created)),
+                    ],
+                    ignore_index=True,
+                ),
                 "call": self._calls(number, rows(plan.calls.start + plan.calls.seconds)),
+                "company": self._cards.companies(number, rows(plan.contacts.created)),
+                "lead": self._cards.leads(number, rows(plan.leads.created)),
+                "lead_stage_history": self._cards.lead_history(rows(plan.lead_steps.entered)),
+                "invoice": self._cards.invoices(rows(plan.invoices.created)),
+                "invoice_stage_history": self._cards.invoice_history(
+                    rows(plan.invoice_steps.entered)
+                ),
+                "smart_item": self._cards.requests(rows(plan.requests.created)),
+                "product_row": self._cards.product_rows(
+                    rows(plan.deals.created[plan.product_lines.deal])
+                ),
+                "task": self._work.tasks(rows(plan.assignments.created)),
+                "task_history": self._work.task_history(rows(plan.task_events.time)),
+                "timeline_comment": self._work.comments(rows(plan.comments.created)),
+                "binding": self._work.bindings(rows(plan.bindings.created)),
             },
         )
 
@@ -252,10 +200,10 @@ class Writer:
                 "ID": ids,
                 "NAME": names.pick(names.GIVEN_NAMES, drawn.given),
                 "LAST_NAME": names.pick(names.SURNAMES, drawn.surname),
-                "SECOND_NAME": _where(
+                "SECOND_NAME": where(
                     rng.random(count) < 0.4, names.pick(names.PATRONYMICS, drawn.patronymic)
                 ),
-                "COMPANY_ID": _nullable(contacts.company[rows]),
+                "COMPANY_ID": nullable(contacts.company[rows]),
                 "SOURCE_ID": names.pick(SOURCE_IDS, contacts.source[rows]),
                 "ASSIGNED_BY_ID": owner,
                 "CREATED_BY_ID": owner,
@@ -275,22 +223,14 @@ class Writer:
         deals = self._plan.deals
         contacts = self._plan.contacts
         count = rows.stop - rows.start
-        rng = stream(self._plan.setting.seed, "deal texts", number)
         ids = self._spaces.deal.own(np.arange(rows.start, rows.stop))
         created, moved = deals.created[rows], deals.moved[rows]
         stage, contact = deals.stage[rows], deals.contact[rows]
         owner, mover = deals.owner[rows], deals.mover[rows]
         is_closed = IS_FINAL[stage]
-        edited = rng.random(count) < 0.3
-        midnight = created - created % DAY
-        # Planned, not real: seven days ahead by default, further where somebody edited it.
-        planned = midnight + np.where(edited, rng.integers(5, 60, size=count), 7) * DAY
-        later = rng.exponential(2 * DAY, size=count) * (rng.random(count) < 0.4)
-        modified = np.minimum(moved + later.astype(np.int64), self._plan.setting.clock - 30)
-        online = np.isin(deals.source[rows], ONLINE_SOURCES)
-        utm = np.where(online, rng.integers(0, len(_UTM), size=count), 0)
-        product = deals.product[rows]
-        custom = [custom_fields(item.name, grade) for item in names.PRODUCTS for grade in GRADES]
+        modified, utm = deals.modified[rows], deals.utm[rows]
+        product, lead = deals.product[rows], deals.lead[rows]
+        contents, terms = adverts(utm, deals.advert[rows])
         return frame(
             "deal",
             {
@@ -310,10 +250,11 @@ class Writer:
                 "CURRENCY_ID": CURRENCY,
                 "OPPORTUNITY": names.join(names.as_text(deals.amount[rows]), ".00"),
                 "IS_MANUAL_OPPORTUNITY": 1,
-                "COMPANY_ID": _nullable(contacts.company[contact]),
+                "LEAD_ID": pa.array(self._spaces.lead.own(lead), mask=lead < 0),
+                "COMPANY_ID": nullable(contacts.company[contact]),
                 "CONTACT_ID": self._spaces.contact.own(contact),
-                "BEGINDATE": to_microseconds(midnight),
-                "CLOSEDATE": to_microseconds(planned),
+                "BEGINDATE": to_microseconds(created - created % DAY),
+                "CLOSEDATE": to_microseconds(deals.planned[rows]),
                 "OPENED": 1,
                 "CLOSED": is_closed.astype(np.int64),
                 "ASSIGNED_BY_ID": owner,
@@ -324,13 +265,18 @@ class Writer:
                 "DATE_MODIFY": to_microseconds(modified),
                 "MOVED_TIME": to_microseconds(moved),
                 "SOURCE_ID": names.pick(SOURCE_IDS, deals.source[rows]),
-                "UTM_SOURCE": names.pick([utm[0] for utm in _UTM], utm),
-                "UTM_MEDIUM": names.pick([utm[1] for utm in _UTM], utm),
-                "UTM_CAMPAIGN": names.pick([utm[2] for utm in _UTM], utm),
+                "UTM_SOURCE": names.pick([item.source for item in UTM], utm),
+                "UTM_MEDIUM": names.pick([item.medium for item in UTM], utm),
+                "UTM_CAMPAIGN": names.pick([item.campaign for item in UTM], utm),
+                "UTM_CONTENT": contents,
+                "UTM_TERM": terms,
                 "LAST_ACTIVITY_TIME": to_microseconds(deals.last_activity[rows]),
                 "LAST_ACTIVITY_BY": owner,
                 "CUSTOM": names.pick(
-                    custom, product.astype(np.int64) * len(GRADES) + deals.grade[rows]
+                    self._deal_fields,
+                    deal_fields_code(
+                        product, deals.grade[rows], deals.region[rows], deals.interest[rows]
+                    ),
                 ),
             },
             count,
@@ -377,7 +323,7 @@ class Writer:
                 "ID": ids,
                 "PORTAL_USER_ID": calls.talker[rows],
                 "PORTAL_NUMBER": names.pick([*names.LINES, names.LINES[0]], calls.category[rows]),
-                "PHONE_NUMBER": _where(
+                "PHONE_NUMBER": where(
                     calls.number[rows] != ANONYMOUS,
                     names.print_caller_ids(
                         np.where(
@@ -396,7 +342,7 @@ class Writer:
                 "CALL_CATEGORY": "external",
                 "CALL_DURATION": seconds,
                 "CALL_START_DATE": to_microseconds(start),
-                "CALL_RECORD_URL": _where(
+                "CALL_RECORD_URL": where(
                     seconds >= 5, names.join(RECORD_ADDRESS, names.as_text(ids), ".mp3")
                 ),
                 "COST": names.join(names.as_text(cost), ".0000"),
@@ -405,7 +351,7 @@ class Writer:
                 "CALL_FAILED_REASON": names.pick(
                     [FAILED_REASONS[code] for code in FAILED_CODES], code
                 ),
-                "CRM_ENTITY_TYPE": _where(
+                "CRM_ENTITY_TYPE": where(
                     named, pc.if_else(pa.array(by_company), "COMPANY", "CONTACT")
                 ),
                 "CRM_ENTITY_ID": pa.array(client, mask=~named),
@@ -471,7 +417,7 @@ class Writer:
                 ),
                 "AUTHOR_ID": responsible,
                 "EDITOR_ID": responsible,
-                "ORIGIN_ID": _where(is_call, call_key),
+                "ORIGIN_ID": where(is_call, call_key),
             },
             count,
         )
@@ -501,23 +447,16 @@ def _mixed(numbers: npt.NDArray[Any], salt: int) -> npt.NDArray[np.uint64]:
         return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
-def custom_fields(product: str, grade: str | None) -> str:
-    """The deal's custom fields as JSON."""
-    values = {"UF_CRM_PRODUCT": product} | ({"UF_CRM_GRADE": grade} if grade else {})
-    return json.dumps(values, ensure_ascii=False)
+def _categories() -> list[dict[str, Any]]:
+    return [*pipelines.category_rows(), *dictionaries.category_rows()]
+
+
+def _statuses() -> list[dict[str, Any]]:
+    # New dictionaries come last: the ids of the others stay.
+    rows = [*pipelines.status_rows(), *dictionaries.status_rows()]
+    return [{"ID": 2 * number + 1} | row for number, row in enumerate(rows)]
 
 
 def _epoch(local: Seconds) -> Seconds:
     """Seconds since 1970 in UTC."""
     return to_microseconds(local) // 1_000_000
-
-
-def _nullable(ids: npt.NDArray[Any]) -> pa.Array:
-    """Ids in which 0 means none."""
-    return pa.array(ids, mask=np.asarray(ids) == 0)
-
-
-def _where(
-    chosen: npt.NDArray[np.bool_], texts: pa.Array, otherwise: str | None = None
-) -> pa.Array:
-    return pc.if_else(pa.array(chosen), texts, pa.scalar(otherwise, ARROW_TEXT))

@@ -18,6 +18,8 @@ CONTACT_NUMBERS = 9_720_000_000
 PLANTED_NUMBERS = 9_730_000_000
 STRANGER_NUMBERS = 9_740_000_000
 COUNTRY = 70_000_000_000
+# Places in the range of the contacts' numbers (see `spread_number`) that no contact has.
+LEAD_PLACES, COMPANY_PLACES = 2_500_000, 7_500_000
 LINES = ("74950000010", "74950000020", "74950000030", "74950000040")
 """The company's own lines, by pipeline (the old pipeline has the first's)."""
 
@@ -74,6 +76,24 @@ PRODUCTS = (
 )
 
 
+ACCESSORIES = (
+    Product("Доставка", 3_500),
+    Product("Пусконаладка", 12_000),
+    Product("Комплект фильтров", 2_400),
+    Product("Датчик CO2", 6_500),
+    Product("Сервисный договор на год", 18_000),
+)
+"""What is sold along with a product; the prices are whole hundreds."""
+
+# Invented words: with the number in the title no real firm is meant.
+FIRM_FORMS = ("ООО", "АО", "ООО ТД")
+FIRM_WORDS = (
+    "Полярис", "Снегирь", "Метель", "Бореалис", "Тайгавент", "Климатон", "Ладогрей", "Теплоград",
+    "Воздухофф", "Инейстрой", "Северинка", "Фьордпром", "Аквилон-Т", "Морозкоопт", "Зенитклим",
+)  # fmt: skip
+INDUSTRIES = ("MANUFACTURING", "SERVICES", "CONSTRUCTION", "OTHER")
+
+
 @dataclass(frozen=True)
 class FullNames:
     """Positions in the lists of names."""
@@ -91,6 +111,11 @@ def draw_names(rng: np.random.Generator, count: int) -> FullNames:
         return 2 * rng.integers(0, len(names) // 2, size=count) + female
 
     return FullNames(part(GIVEN_NAMES), part(PATRONYMICS), part(SURNAMES))
+
+
+def spread_number(places: Codes) -> Codes:
+    """National numbers that look random; different places below 10 million, different numbers."""
+    return CONTACT_NUMBERS + places.astype(np.int64) * 7_919 % 10_000_000
 
 
 def pick(texts: Sequence[str | None], codes: Codes) -> pa.Array:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from sources.demo.store import DEAL_TYPE_ID
+
 Semantics = Literal["P", "S", "F"]
 
 
@@ -173,20 +175,21 @@ _WON_COLOR, _LOST_COLOR = "#7BD500", "#FF5752"
 
 
 def category_rows() -> list[dict[str, Any]]:
-    """Rows of the entity `category`."""
+    """Rows of the entity `category` for deals."""
     return [
         {
             "ID": pipeline.category_id,
             "NAME": pipeline.name,
             "SORT": 100 * (position + 1),
             "IS_DEFAULT": int(pipeline.category_id == SALES),
+            "ENTITY_TYPE_ID": DEAL_TYPE_ID,
         }
         for position, pipeline in enumerate(PIPELINES)
     ]
 
 
 def status_rows() -> list[dict[str, Any]]:
-    """Rows of the entity `status`: stages, sources, deal types."""
+    """Rows of the entity `status` without ids: stages of deals, sources, deal types."""
     rows: list[dict[str, Any]] = []
     for pipeline in PIPELINES:
         category = pipeline.category_id
@@ -222,4 +225,4 @@ def status_rows() -> list[dict[str, Any]]:
                     "SEMANTICS": None,
                 }
             )
-    return [{"ID": 2 * number + 1} | row for number, row in enumerate(rows)]
+    return rows

@@ -14,8 +14,10 @@ import datetime as dt
 
 import numpy as np
 
+from sources.demo.generator.billing import BillingMaker
 from sources.demo.generator.calls import CallMaker
 from sources.demo.generator.deals import DealMaker
+from sources.demo.generator.leads import LeadMaker
 from sources.demo.generator.people import hire
 from sources.demo.generator.records import (
     ACTIVITY_OF_CLIENT,
@@ -36,6 +38,7 @@ from sources.demo.generator.rhythm import (
     local_seconds,
 )
 from sources.demo.generator.sizes import CompanySize
+from sources.demo.generator.work import WorkMaker
 
 
 def make_plan(size: CompanySize, seed: int) -> Plan:
@@ -59,6 +62,11 @@ def make_plan(size: CompanySize, seed: int) -> Plan:
     call_activity = np.full(len(calls.start), -1, dtype=np.int32)
     call_activity[activity_calls] = place[: len(activity_calls)]
     _touch_deals(deals, calls, tasks)
+    leads, lead_steps = LeadMaker(setting, contacts, deals, calls).make()
+    billing = BillingMaker(setting, deals, visits)
+    invoices, invoice_steps = billing.invoices()
+    work = WorkMaker(setting, deals, visits, leads, calls)
+    assignments, task_events = work.assignments()
     return Plan(
         setting=setting,
         contacts=contacts,
@@ -71,6 +79,17 @@ def make_plan(size: CompanySize, seed: int) -> Plan:
         activity_order=activity_order,
         activity_times=created[activity_order],
         call_activity=call_activity,
+        leads=leads,
+        lead_steps=lead_steps,
+        invoices=invoices,
+        invoice_steps=invoice_steps,
+        requests=billing.requests(),
+        product_lines=billing.product_lines(),
+        assignments=assignments,
+        task_events=task_events,
+        comments=work.comments(),
+        traces=work.traces(assignments),
+        bindings=work.bindings(activity_calls, call_activity),
     )
 
 

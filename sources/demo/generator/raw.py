@@ -1,12 +1,14 @@
 """The invented company as raw tables, without a portal in between: for measuring and big tests.
 
 What the dlt source of Bitrix24 would make of the portal's answers, converted column by column
-instead of request by request; a test keeps both equal on a small company.
+instead of request by request; a test keeps both equal on a small company. One difference: bindings
+are those of calls that no deal owns, which a chunk can tell by itself; the source also asks for
+those of deals whose client has several cards.
 """
 
 from __future__ import annotations
 
-import datetime as dt
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,21 @@ import pyarrow.parquet as pq
 from sources.bitrix24 import tables
 from sources.bitrix24.tables import ARROW_TYPES
 from sources.demo.generator.company import PlantedTroubles, generate
-from sources.demo.generator.rhythm import CLOCK, UTC_OFFSET_MINUTES
+from sources.demo.generator.rhythm import CLOCK
 from sources.demo.generator.sizes import CompanySize, SizeName
+from sources.demo.store import DEAL_TYPE_ID, INVOICE_TYPE_ID
 
-_DEAL_ENTITY_TYPE = 2
 _CALL_TYPE = 2
+_BINDING_COLUMNS = ["ACTIVITY_ID", "ENTITY_TYPE_ID", "ENTITY_ID"]
+_STATUS_ENTITIES = ("STATUS", "SOURCE")
+_STAGE_ENTITIES = ("DEAL_STAGE", "SMART_INVOICE_STAGE_", "DYNAMIC_")
 
+# What the portal prints beside the declared fields.
+_INVOICE_EXTRA = f'{{"entityTypeId": {INVOICE_TYPE_ID}}}'
+_CURRENCY_EXTRA = '{"FORMAT_STRING": "#", "DEC_POINT": ".", "THOUSANDS_SEP": " ", "DECIMALS": "2"}'
+
+Frames = Mapping[str, pd.DataFrame]
+Selection = Callable[[Frames], pd.DataFrame]
 Conversion = Callable[[pd.DataFrame], dict[str, Any]]
 
 
@@ -70,8 +81,8 @@ def write_raw_parquet(
 def raw_table(name: str, frames: Mapping[str, pd.DataFrame], source_key: str) -> pa.Table:
     """One raw table of a chunk's frames, in the table's declared schema."""
     table = tables.TABLES[name]
-    entity, convert = _SOURCES[name]
-    rows = _loaded(name, frames[entity])
+    select, convert = _SOURCES[name]
+    rows = select(frames)
     fields = convert(rows)
     count = len(rows)
     arrays = [pa.repeat(pa.scalar(source_key), count)]
@@ -80,16 +91,6 @@ def raw_table(name: str, frames: Mapping[str, pd.DataFrame], source_key: str) ->
     received = pa.scalar(CLOCK, ARROW_TYPES["instant"])
     arrays.append(pa.repeat(received, count))
     return pa.Table.from_arrays(arrays, schema=table.schema)
-
-
-def _loaded(name: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that the source asks for."""
-    if name == "activities":
-        return rows[rows["TYPE_ID"] == _CALL_TYPE]
-    if name == "statuses":
-        of_deals = rows["ENTITY_ID"].str.startswith("DEAL_STAGE") | (rows["ENTITY_ID"] == "SOURCE")
-        return rows[of_deals]
-    return rows
 
 
 def _typed(values: Any, kind: tables.Kind, count: int) -> pa.Array:
@@ -106,21 +107,36 @@ def _same(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def _with_custom_fields(rows: pd.DataFrame) -> dict[str, Any]:
-    # crm.*.list prints "no company" as 0, and custom fields beside the documented ones.
-    return _same(rows) | {
-        "COMPANY_ID": rows["COMPANY_ID"].fillna(0),
-        "extra": rows["CUSTOM"].mask(rows["CUSTOM"] == "{}"),
+    # crm.*.list prints custom fields beside the documented ones.
+    return _same(rows) | {"extra": rows["CUSTOM"].mask(rows["CUSTOM"] == "{}")}
+
+
+def _of_company(rows: pd.DataFrame) -> dict[str, Any]:
+    # crm.*.list prints "no company" as 0.
+    return _with_custom_fields(rows) | {"COMPANY_ID": rows["COMPANY_ID"].fillna(0)}
+
+
+def _renamed(name: str) -> Conversion:
+    """For methods that print camelCase: raw and the store have the same names, in two cases."""
+    columns = tables.TABLES[name].columns
+    return lambda rows: {
+        column.field: rows[column.name.upper()]
+        for column in columns
+        if column.name.upper() in rows.columns
     }
 
 
-def _category(rows: pd.DataFrame) -> dict[str, Any]:
-    return {
-        "id": rows["ID"],
-        "name": rows["NAME"],
-        "sort": rows["SORT"],
-        "entityTypeId": _DEAL_ENTITY_TYPE,
-        "isDefault": rows["IS_DEFAULT"],
-    }
+def _items(name: str) -> Conversion:
+    # crm.item.list prints "none" as 0.
+    renamed = _renamed(name)
+    return lambda rows: (
+        renamed(rows)
+        | {
+            "companyId": rows["COMPANY_ID"].fillna(0),
+            "contactId": rows["CONTACT_ID"].fillna(0),
+            "extra": None if name == "smart_items" else _INVOICE_EXTRA,
+        }
+    )
 
 
 def _user(rows: pd.DataFrame) -> dict[str, Any]:
@@ -128,21 +144,76 @@ def _user(rows: pd.DataFrame) -> dict[str, Any]:
     return _same(rows) | {"extra": '{"TIMESTAMP_X": {}}'}
 
 
-def _user_snapshot(rows: pd.DataFrame) -> dict[str, Any]:
-    observed_on = (CLOCK + dt.timedelta(minutes=UTC_OFFSET_MINUTES)).date()
-    return _same(rows) | {"OBSERVED_ON": observed_on.isoformat()}
+def _currency(rows: pd.DataFrame) -> dict[str, Any]:
+    return _same(rows) | {"extra": _CURRENCY_EXTRA}
 
 
-_SOURCES: Mapping[str, tuple[str, Conversion]] = {
-    "users": ("user", _user),
-    "user_snapshots": ("user", _user_snapshot),
-    "departments": ("department", _same),
-    "categories": ("category", _category),
-    "statuses": ("status", _same),
-    "contacts": ("contact", _with_custom_fields),
-    "deals": ("deal", _with_custom_fields),
-    "stage_history": ("stage_history", _same),
-    "activities": ("activity", _same),
-    "calls": ("call", _same),
+def _custom_field(rows: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "entityType": rows["ENTITY_TYPE"],
+        "field": rows["FIELD_NAME"],
+        "type": rows["USER_TYPE"],
+        "label": rows["LABEL"],
+        "isMultiple": rows["IS_MULTIPLE"],
+    }
+
+
+def _of(entity: str) -> Selection:
+    return lambda frames: frames[entity]
+
+
+def _statuses(frames: Frames) -> pd.DataFrame:
+    rows = frames["status"]
+    named = rows["ENTITY_ID"].isin(_STATUS_ENTITIES)
+    return rows[named | rows["ENTITY_ID"].str.startswith(_STAGE_ENTITIES)]
+
+
+def _options(frames: Frames) -> pd.DataFrame:
+    """The options of list fields, one a row."""
+    rows = [
+        (field["ENTITY_TYPE"], field["FIELD_NAME"], option["ID"], option["VALUE"])
+        for field in frames["custom_field"].to_dict("records")
+        if isinstance(field["ITEMS"], str)
+        for option in json.loads(field["ITEMS"])
+    ]
+    return pd.DataFrame(rows, columns=["entityType", "field", "ID", "VALUE"], dtype="string")
+
+
+def _bindings(frames: Frames) -> pd.DataFrame:
+    """Owner and further bindings of the calls that are not a deal's to begin with."""
+    activities = frames["activity"]
+    of_call = activities["TYPE_ID"] == _CALL_TYPE
+    asked = activities[of_call & (activities["OWNER_TYPE_ID"] != DEAL_TYPE_ID)]
+    owners = asked[["ID", "OWNER_TYPE_ID", "OWNER_ID"]].set_axis(_BINDING_COLUMNS, axis=1)
+    bindings = frames["binding"]
+    further = bindings[bindings["ACTIVITY_ID"].isin(asked["ID"])]
+    return pd.concat([owners, further[_BINDING_COLUMNS]], ignore_index=True)
+
+
+_SOURCES: Mapping[str, tuple[Selection, Conversion]] = {
+    "users": (_of("user"), _user),
+    "departments": (_of("department"), _same),
+    "categories": (_of("category"), _renamed("categories")),
+    "statuses": (_statuses, _same),
+    "currencies": (_of("currency"), _currency),
+    "custom_fields": (_of("custom_field"), _custom_field),
+    "custom_field_options": (_options, _same),
+    "products": (_of("product"), _same),
+    "companies": (_of("company"), _with_custom_fields),
+    "contacts": (_of("contact"), _of_company),
+    "leads": (_of("lead"), _of_company),
+    "deals": (_of("deal"), _of_company),
+    "invoices": (_of("invoice"), _items("invoices")),
+    "smart_items": (_of("smart_item"), _items("smart_items")),
+    "lead_stage_history": (_of("lead_stage_history"), _same),
+    "stage_history": (_of("stage_history"), _same),
+    "invoice_stage_history": (_of("invoice_stage_history"), _same),
+    "activities": (_of("activity"), _same),
+    "tasks": (_of("task"), _renamed("tasks")),
+    "calls": (_of("call"), _same),
+    "product_rows": (_of("product_row"), _renamed("product_rows")),
+    "activity_bindings": (_bindings, _renamed("activity_bindings")),
+    "task_history": (_of("task_history"), _renamed("task_history")),
+    "timeline_comments": (_of("timeline_comment"), _same),
 }
-"""Raw table to the entity behind it and how the source reads its answers."""
+"""Raw table to the rows behind it and how the source reads its answers."""

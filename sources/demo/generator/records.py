@@ -1,4 +1,7 @@
-"""The arrays that the plan consists of."""
+"""The arrays that the plan consists of.
+
+Links between records are places in the other record's arrays, -1 for none; ids come later.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,12 @@ FAILED_CODES = ("200", "304", "603", "603-S", "486", "480", "404", "484")
 ANSWERED, MISSED = 0, 1
 UNBOUND, CLIENT_ONLY, ACTIVITY_OF_CLIENT, ACTIVITY_OF_DEAL = range(4)
 TODO, E_MAIL, MEETING = range(3)
+CHAT, E_MAIL_RECEIVED, TASK = range(3)
+"""Kinds of `Traces`."""
 ANONYMOUS = 0
+NONE = -1
+END_OF_TIME = 253_402_214_400
+"""9999-12-31 in local seconds: what the portal prints where an activity has no deadline."""
 
 CALL_SOURCE = SOURCE_IDS.index("CALL")
 ONLINE_SOURCES = (SOURCE_IDS.index("WEB"), SOURCE_IDS.index("ADVERTISING"))
@@ -72,7 +80,10 @@ class Contacts:
 
 @dataclass
 class Deals:
-    """Deals in the order of creation; `stage` and `moved` are those of the last visit."""
+    """Deals in the order of creation; `stage` and `moved` are those of the last visit.
+
+    `planned` is the expected end, `advert` the variant of the advertisement behind `utm`.
+    """
 
     created: Seconds
     category: Ints
@@ -89,6 +100,13 @@ class Deals:
     moved: Seconds
     last_activity: Seconds
     is_repeat: Mask
+    planned: Seconds
+    modified: Seconds
+    utm: Ints
+    advert: Ints
+    region: Ints
+    interest: Ints
+    lead: Ints
 
 
 @dataclass
@@ -132,6 +150,150 @@ class Tasks:
 
 
 @dataclass
+class Leads:
+    """Leads in the order of creation; `status` and `moved` are those of the last step.
+
+    `closed` is `END_OF_TIME` while a lead is open. The names are places in the lists of names.
+    """
+
+    created: Seconds
+    closed: Seconds
+    status: Ints
+    moved: Seconds
+    modified: Seconds
+    owner: Ints
+    creator: Ints
+    mover: Ints
+    deal: Ints
+    contact: Ints
+    number: Ints
+    source: Ints
+    product: Ints
+    amount: Ints
+    utm: Ints
+    advert: Ints
+    region: Ints
+    interest: Ints
+    given: Ints
+    surname: Ints
+    has_chat: Mask
+    has_e_mail: Mask
+    is_return: Mask
+
+
+@dataclass
+class Steps:
+    """Moves of leads or invoices, ordered by time; `stage` is a place in the dictionary."""
+
+    owner: Ints
+    stage: Ints
+    entered: Seconds
+    kind: Ints
+
+
+@dataclass
+class Items:
+    """Smart invoices or items of the smart process, in the order of creation; whole roubles."""
+
+    created: Seconds
+    deal: Ints
+    amount: Ints
+    stage: Ints
+    stage_before: Ints
+    moved: Seconds
+    creator: Ints
+    mover: Ints
+    due: Seconds
+
+
+@dataclass
+class ProductLines:
+    """Rows of products by deal; prices in kopecks, `full_price` before the discount (per cent)."""
+
+    deal: Ints
+    place: Ints
+    product: Ints
+    quantity: Ints
+    price: Ints
+    full_price: Ints
+    discount: Ints
+
+
+@dataclass
+class Assignments:
+    """The portal's tasks, in the order of creation; bound to a deal or to a lead.
+
+    `deadline` and `closed` are `END_OF_TIME` where there is none, `started` too.
+    """
+
+    created: Seconds
+    deal: Ints
+    lead: Ints
+    title: Ints
+    status: Ints
+    creator: Ints
+    responsible: Ints
+    started: Seconds
+    deadline: Seconds
+    closed: Seconds
+    changed: Seconds
+
+
+@dataclass
+class TaskEvents:
+    """History of the portal's tasks, ordered by time; `before` and `after` by `field`.
+
+    Statuses and user ids as they are, deadlines in local seconds, `NONE` for nothing.
+    """
+
+    time: Seconds
+    task: Ints
+    user: Ints
+    field: Ints
+    before: Seconds
+    after: Seconds
+
+
+@dataclass
+class Comments:
+    """Comments in the timelines of deals and leads, ordered by time."""
+
+    created: Seconds
+    deal: Ints
+    lead: Ints
+    author: Ints
+    text: Ints
+
+
+@dataclass
+class Traces:
+    """Activities that came to the portal beside calls and `Tasks`, ordered by creation."""
+
+    created: Seconds
+    deal: Ints
+    lead: Ints
+    task: Ints
+    kind: Ints
+    responsible: Ints
+    updated: Seconds
+    deadline: Seconds
+    is_done: Mask
+
+
+@dataclass
+class Bindings:
+    """What call activities are bound to beside their owner, ordered by creation.
+
+    `activity` is the place among the ids of activities, either `deal` or `lead` the other end.
+    """
+
+    created: Seconds
+    activity: Ints
+    deal: Ints
+    lead: Ints
+
+
+@dataclass
 class Plan:
     """The whole company.
 
@@ -141,6 +303,7 @@ class Plan:
         activity_calls: calls that have an activity.
         activity_order: positions in these calls, then tasks, by time of creation.
         call_activity: for each call its place in `activity_order`, -1 without activity.
+        requests: items of the smart process.
     """
 
     setting: Setting
@@ -154,9 +317,36 @@ class Plan:
     activity_order: Ints
     activity_times: Seconds
     call_activity: Ints
+    leads: Leads
+    lead_steps: Steps
+    invoices: Items
+    invoice_steps: Steps
+    requests: Items
+    product_lines: ProductLines
+    assignments: Assignments
+    task_events: TaskEvents
+    comments: Comments
+    traces: Traces
+    bindings: Bindings
 
 
-Columns = TypeVar("Columns", Contacts, Deals, Visits, Calls, Tasks)
+Columns = TypeVar(
+    "Columns",
+    Contacts,
+    Deals,
+    Visits,
+    Calls,
+    Tasks,
+    Leads,
+    Steps,
+    Items,
+    ProductLines,
+    Assignments,
+    TaskEvents,
+    Comments,
+    Traces,
+    Bindings,
+)
 
 
 def concatenated(parts: list[Columns]) -> Columns:

@@ -16,20 +16,16 @@ from typing import Any
 import numpy as np
 
 from sources.demo.generator import names
+from sources.demo.generator.columns import CONTACT_OWNER, CURRENCY, DEAL_OWNER, frame_of_rows
+from sources.demo.generator.dictionaries import GRADES, custom_fields
 from sources.demo.generator.frames import (
     CALL_APPLICATION,
     CALL_COST_CURRENCY,
-    CONTACT_OWNER,
-    CURRENCY,
-    DEAL_OWNER,
     FAILED_REASONS,
-    GRADES,
     RECORD_ADDRESS,
     Chunk,
-    Spaces,
-    custom_fields,
-    frame_of_rows,
 )
+from sources.demo.generator.ids import Spaces
 from sources.demo.generator.people import SALES_TEAM, user_row
 from sources.demo.generator.pipelines import (
     CATEGORY_OF_STAGE,
@@ -53,6 +49,7 @@ from sources.demo.generator.rhythm import (
     to_microseconds,
 )
 from sources.demo.generator.streams import stream
+from sources.demo.generator.work import WAITING
 from sources.demo.store import ENTITIES
 
 MINUTE = 60
@@ -103,6 +100,13 @@ class Card:
 
     ref: Ref
     row: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A task's link to a planted deal, as the portal writes it."""
+
+    card: Card
 
 
 class Planter:
@@ -354,6 +358,68 @@ class Planter:
             owner.row["LAST_ACTIVITY_TIME"] = max(owner.row["LAST_ACTIVITY_TIME"], ended)
         return ref
 
+    def task(
+        self, card: Card, responsible: int, created: int, deadlines: Sequence[tuple[int, int]]
+    ) -> Ref:
+        """An open task of a deal, with the activity that mirrors it and its history.
+
+        Args:
+            card: the deal.
+            responsible: user id, who also gave the task.
+            created: when.
+            deadlines: (moment, deadline set then), the first at the creation.
+        """
+        ref = Ref(created)
+        changed, deadline = deadlines[-1]
+        title = "Дожать клиента"
+        row = {
+            "TITLE": title,
+            "STATUS": WAITING,
+            "PRIORITY": 1,
+            "CREATED_BY": responsible,
+            "RESPONSIBLE_ID": responsible,
+            "CREATED_DATE": _stored(created),
+            "CHANGED_DATE": _stored(changed),
+            "DEADLINE": _stored(deadline),
+            "GROUP_ID": 0,
+            "UF_CRM_TASK": Link(card),
+        }
+        self._rows["task"].append((ref, row))
+        changes: list[tuple[int, str, int | None, int | None]] = [(created, "NEW", None, None)]
+        for (_, before), (moment, after) in itertools.pairwise(deadlines):
+            changes.append((moment, "DEADLINE", before, after))
+        for moment, field, old, new in changes:
+            event = {
+                "TASK_ID": ref,
+                "CREATED_DATE": _stored(moment),
+                "USER_ID": responsible,
+                "FIELD": field,
+                "VALUE_FROM": None if old is None else str(_stored(old) // 1_000_000),
+                "VALUE_TO": None if new is None else str(_stored(new) // 1_000_000),
+            }
+            self._rows["task_history"].append((Ref(moment), event))
+        mirror = {
+            "OWNER_ID": card.ref,
+            "OWNER_TYPE_ID": DEAL_OWNER,
+            "TYPE_ID": 3,
+            "PROVIDER_ID": "CRM_TASKS_TASK",
+            "PROVIDER_TYPE_ID": "TASK",
+            "SUBJECT": title,
+            "CREATED": _stored(created),
+            "LAST_UPDATED": _stored(changed),
+            "START_TIME": _stored(created),
+            "END_TIME": _stored(deadline),
+            "DEADLINE": _stored(deadline),
+            "COMPLETED": 0,
+            "STATUS": 1,
+            "RESPONSIBLE_ID": responsible,
+            "PRIORITY": 2,
+            "AUTHOR_ID": responsible,
+            "EDITOR_ID": responsible,
+        }
+        self._rows["activity"].append((Ref(created), mirror))
+        return ref
+
     def slots(self, count: int, first: int, last: int) -> list[int]:
         """Distinct ascending moments on a grid of six minutes in working hours of `[first, last)`.
 
@@ -370,7 +436,9 @@ class Planter:
 
     def finish(self, label: str, entries: Iterable[Entry]) -> Chunk:
         """Give the records their ids and print them."""
-        for entity in ("contact", "deal", "stage_history", "activity", "call"):
+        for entity in (
+            "contact", "deal", "stage_history", "activity", "call", "task", "task_history",
+        ):  # fmt: skip
             rows = sorted(self._rows[entity], key=lambda pair: pair[0].at)
             times = np.array([ref.at for ref, _ in rows], dtype=np.int64)
             ids = getattr(self.site.spaces, entity).planted(self._number, times)
@@ -402,6 +470,8 @@ def _resolved(record: Mapping[str, Any]) -> dict[str, Any]:
     def plain(value: object) -> object:
         if isinstance(value, Ref):
             return value.id
+        if isinstance(value, Link):
+            return f'["D_{value.card.ref.id}"]'
         if isinstance(value, Card | Client):
             return value.ref.id
         if isinstance(value, Mapping):
@@ -829,6 +899,36 @@ def _contact_with_thousands_of_calls(planter: Planter) -> list[Entry]:
     return [{"contact_id": client, "calls": setting.size.heavy_calls}]
 
 
+def _moved_deadlines(planter: Planter) -> list[Entry]:
+    setting = planter.site.setting
+    user = planter.user(
+        is_active=True,
+        registered=planter.day(420),
+        last_login=setting.clock - 9 * HOUR,
+        last_activity=setting.clock - HOUR,
+    )
+    tasks, cards = [], []
+    moves = 0
+    for number in range(5):
+        created = planter.day(70 - 6 * number) + 10 * HOUR
+        client = planter.client(created - 60, user)
+        steps = [(created, "NEW"), (created + DAY, "PREPARATION"), (created + 4 * DAY, "EXECUTING")]
+        card = planter.deal(client, user, steps)
+        (start,) = planter.slots(1, created + DAY, created + 5 * DAY)
+        planter.call(user, start, client, activity_of=card)
+        # The task follows the only call; from then on nothing happens but the moving.
+        given = max(start + HOUR, created + 5 * DAY)
+        deadlines = [(given, given + 2 * DAY)]
+        while len(deadlines) < 6 + number:
+            before = deadlines[-1][1]
+            deadlines.append((before - 40 * MINUTE, before + (3 + number) * DAY))
+        deadlines = [item for item in deadlines if item[0] < setting.clock - HOUR]
+        tasks.append(planter.task(card, user, given, deadlines))
+        cards.append(card)
+        moves += len(deadlines) - 1
+    return [{"user_id": user, "task_ids": tasks, "deal_ids": cards, "moves": moves}]
+
+
 TROUBLES: Mapping[str, Callable[[Planter], list[Entry]]] = {
     "dismissed_before_first_load": _dismissed_before_first_load,
     "dismissed_inside_period": _dismissed_inside_period,
@@ -844,8 +944,11 @@ TROUBLES: Mapping[str, Callable[[Planter], list[Entry]]] = {
     "calls_after_close": _calls_after_close,
     "calls_bound_to_a_later_deal": _calls_bound_to_a_later_deal,
     "contact_with_thousands_of_calls": _contact_with_thousands_of_calls,
+    "moved_deadlines": _moved_deadlines,
 }
-"""Name to function, in the order of their slots; append only, a changed order changes ids."""
+"""Name to function, in the order of their slots; append only, a changed order changes ids.
+
+All slots are taken: one more trouble needs a larger `ids.STRIDE`, and with it other ids."""
 
 
 def plant(name: str, site: Site) -> Chunk:

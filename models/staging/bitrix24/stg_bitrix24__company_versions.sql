@@ -1,0 +1,13 @@
+with source as (
+    select * from {{ source('raw_bitrix24', 'company_versions') }}
+)
+
+select
+    source_key,
+    id as company_id,
+    nullif(assigned_by_id, 0) as owner_id,
+    nullif(modify_by_id, 0) as modified_by_id,
+    {{ utc('date_modify') }} as modified_at,
+    {{ utc('first_seen_at') }} as first_seen_at,
+    {{ utc('last_seen_at') }} as last_seen_at
+from source

@@ -1,0 +1,14 @@
+with source as (
+    select * from {{ source('raw_bitrix24', 'lead_stage_history') }}
+)
+
+select
+    source_key,
+    id as history_id,
+    type_id as history_type,
+    owner_id as lead_id,
+    {{ utc('created_time') }} as entered_at,
+    status_id as stage_id,
+    status_semantic_id as stage_semantics_code,
+    {{ utc('received_at') }} as received_at
+from source

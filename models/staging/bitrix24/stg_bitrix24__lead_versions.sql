@@ -1,0 +1,16 @@
+with source as (
+    select * from {{ source('raw_bitrix24', 'lead_versions') }}
+)
+
+select
+    source_key,
+    id as lead_id,
+    status_id as stage_id,
+    nullif(assigned_by_id, 0) as owner_id,
+    nullif(moved_by_id, 0) as moved_by_id,
+    {{ utc('moved_time') }} as moved_at,
+    nullif(modify_by_id, 0) as modified_by_id,
+    {{ utc('date_modify') }} as modified_at,
+    {{ utc('first_seen_at') }} as first_seen_at,
+    {{ utc('last_seen_at') }} as last_seen_at
+from source

@@ -1,0 +1,85 @@
+"""The back-fill: reading again what was created in a window, without moving a cursor."""
+
+import datetime as dt
+from zoneinfo import ZoneInfo
+
+from dagster import Config, JobDefinition, OpExecutionContext, in_process_executor, job, op
+from pydantic import Field
+
+from orchestration.connections import connector_of, pipeline_of, sections
+from orchestration.failures import readable_failures
+from orchestration.progress import relayed_to
+from orchestration.resources import Warehouse
+from orchestration.settings import Settings
+from sources.company import read_company
+from sources.errors import InputError
+from sources.loading import backfill_connection
+
+
+class BackfillConfig(Config):
+    """What to read again."""
+
+    start: str = Field(
+        description="First day of the window, e.g. 2026-01-31: records created from then on."
+    )
+    end: str = Field(description="The day after the last one of the window, e.g. 2026-02-28.")
+    entities: list[str] = Field(
+        default=[],
+        description="Entities, e.g. [deals, stage_history, calls]; none: all of them, in the order "
+        "users, dictionaries, cards, history, activities, calls.",
+    )
+    connections: list[str] = Field(
+        default=[], description="Connections of the company; none: all of them."
+    )
+
+
+def backfill_name(company: str) -> str:
+    """The job's name."""
+    return f"{company}__backfill"
+
+
+def backfill_job(settings: Settings) -> JobDefinition:
+    """The job of one company; its form in the UI is the Launchpad."""
+
+    @op(
+        name=f"{settings.company}__read_again",
+        description="Read records created in a window again. No cursor moves.",
+        pool=f"{settings.company}_warehouse",
+    )
+    def read_again(
+        context: OpExecutionContext, config: BackfillConfig, warehouse: Warehouse
+    ) -> None:
+        with readable_failures(), relayed_to(context.log):
+            zone = ZoneInfo(read_company(settings.company_dir).rules.company.time_zone)
+            start, end = _day("start", config.start, zone), _day("end", config.end, zone)
+            for connection in config.connections or sections(settings):
+                connector = connector_of(settings, connection)
+                pipeline = pipeline_of(settings, connector.system, connection)
+                received = backfill_connection(pipeline, connector, config.entities, start, end)
+                rows = ", ".join(f"{count:,} {name}" for name, count in received.items())
+                context.log.info(f"{connector.source_key}: read again {rows}")
+            context.log.info(
+                f"Reports follow with the next run of {settings.company}__daily_refresh."
+            )
+
+    @job(
+        name=backfill_name(settings.company),
+        executor_def=in_process_executor,
+        description="Read records created in a window again, e.g. after a filter or a right was "
+        "wrong for a while. Fill in start and end in the Launchpad.",
+    )
+    def backfill() -> None:
+        read_again()
+
+    return backfill
+
+
+def _day(name: str, text: str, zone: dt.tzinfo) -> dt.datetime:
+    """A day or an instant; without an offset it is in the company's zone."""
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise InputError(
+            f"The back-fill's {name} is '{text}': give a day like 2026-01-31."
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=zone)

@@ -1,0 +1,218 @@
+"""A load that meets a fault leaves what one without leaves, or says what it could not read.
+
+Each fault once and each entity once; `test_fault_matrix` has all of both.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from sources.demo.access import Webhook
+from sources.demo.methods import SCOPES
+from sources.errors import SourceError
+from tests.support.faults import (
+    CLOCKS,
+    FAULTS,
+    LASTING,
+    MUTATIONS,
+    READS,
+    SMART_PROCESS,
+    STAGES,
+    World,
+    assert_is_told,
+    change_on_the_way,
+    die_and_go_on,
+    differences,
+    fault_free_world,
+    logged_cuts,
+    meet,
+    meet_everywhere,
+    needed,
+    rows_of,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
+        with fault_free_world(tmp_path_factory.mktemp("world")) as made:
+            yield made
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path / "desk"
+    shutil.rmtree(tmp_path / "desk", ignore_errors=True)
+
+
+def test_the_portal_has_what_a_fault_could_lose(world: World) -> None:
+    first, second = (world.expected(stage) for stage in STAGES)
+    for name, rows in first.items():
+        assert name in ("quarantine", "deleted_records", "categories") or len(rows) >= 3, name
+    for entity in READS:
+        table = "smart_items" if entity.startswith("smart_items") else entity
+        assert first[table] != second[table], f"nothing happens to {entity}"
+    assert {row[1] for row in second["deleted_records"]} == {
+        name for name, read in READS.items() if read.in_cut
+    }
+
+
+# Each fault
+
+
+PASSING = [name for name, fault in FAULTS.items() if fault.outcome == "passes"]
+SHARES = {name: list(READS)[number :: len(PASSING)] for number, name in enumerate(PASSING)}
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_passing_fault_costs_no_row(world: World, folder: Path, name: str) -> None:
+    stage = STAGES[PASSING.index(name) % 2]
+    only = {found for entity in SHARES[name] for found in needed(entity)}
+    meet_everywhere(world, FAULTS[name], SHARES[name], stage, folder, only)
+
+
+@pytest.mark.parametrize(
+    ("name", "entity", "stage"),
+    [
+        ("overload", "product_rows", "first"),
+        ("expired_webhook", "calls", "increment"),
+        ("error_access_denied", "calls", "first"),
+        ("error_insufficient_scope", "tasks", "increment"),
+        ("error_denied_without_a_code", "timeline_comments", "first"),
+        ("error_code_zero", "leads", "increment"),
+        ("command_error_access_denied", "deals", "first"),
+        ("command_error_insufficient_scope", "activity_bindings", "increment"),
+        ("command_error_denied_without_a_code", "custom_fields", "first"),
+        ("command_error_code_zero", "task_history", "increment"),
+        ("html_for_good", "companies", "increment"),
+        ("reset_for_good", "activities", "first"),
+    ],
+)
+def test_a_fault_that_ends_a_load_is_told_and_healed(
+    world: World, folder: Path, name: str, entity: str, stage: str
+) -> None:
+    meet(world, {**FAULTS, **LASTING}[name], entity, stage, folder)
+
+
+# At the requests that count and compare
+
+COUNTS = {
+    "the clock": {"method": "server.time"},
+    "the cut's commands": {"method": "crm.contact.list", "nth": 2},
+    "the sweep": {"method": "crm.contact.list", "where": {"start": "0"}, "nth": 2},
+    "the recount": {"method": "crm.contact.list", "where": {"start": "0"}, "nth": 3},
+}
+
+
+@pytest.mark.parametrize("place", COUNTS, ids=lambda place: place.replace(" ", "-"))
+def test_a_broken_count_ends_the_load_and_marks_nothing(
+    world: World, folder: Path, place: str
+) -> None:
+    desk, portal, only = (
+        world.desk("increment", folder),
+        world.portals["increment"],
+        needed("contacts"),
+    )
+    fault = {"action": "error", "code": 0, "description": "No count today"}
+    if place in ("the clock", "the sweep", "the recount"):
+        fault = {"action": "server_error", "times": "forever"}
+    portal.plan({**COUNTS[place], **fault})
+    with pytest.raises(SourceError) as told:
+        desk.load(portal.address, only)
+    portal.plan()
+    assert_is_told(str(told.value))
+    assert logged_cuts(desk) == [CLOCKS["first"]]
+    assert rows_of(desk)["deleted_records"] == []
+    desk.load(portal.address, only)
+    assert differences(rows_of(desk, only), world.expected("increment", only)) == []
+
+
+# Rights that come back
+
+PROCESS = f"smart_items_{SMART_PROCESS}"
+
+
+def test_what_was_refused_is_caught_up_when_the_right_comes_back(
+    world: World, folder: Path
+) -> None:
+    """Refused at the first load, granted, taken away at an increment, granted again."""
+    desk = world.desk("first", folder)
+    lacking = ("calls", "tasks", "task_history")
+    limited = Webhook(1, "limited", tuple(s for s in SCOPES if s not in ("telephony", "task")))
+    for stage in STAGES:
+        portal = world.portals[stage]
+        portal.portal.webhooks = [limited]
+        load = desk.load(portal.address.replace("/demo/", "/limited/"))
+        portal.portal.webhooks = []
+        told = {found.entity: found.problem for found in load.entities if found.problem}
+        # Without its owners no history of a task is asked for.
+        assert set(lacking[:2]) <= told.keys() <= set(lacking)
+        for sentence in told.values():
+            assert_is_told(sentence)
+        others = [entity for entity in READS if entity not in lacking]
+        assert differences(rows_of(desk, others), world.expected(stage, others)) == []
+        assert desk.load(portal.address).problems == ()
+        assert differences(rows_of(desk), world.expected(stage)) == []
+
+
+def test_refused_stages_of_invoices_are_told_with_the_invoices(world: World, folder: Path) -> None:
+    desk, portal = world.desk("first", folder), world.portals["first"]
+    only = ("users", "categories", "statuses", "deals", "invoices", PROCESS)
+    denial = {"action": "error", "code": "ACCESS_DENIED", "description": "Access denied!"}
+    place = {"method": "crm.category.list", "where": {"entityTypeId": "31"}}
+    portal.plan({**place, **denial})
+    load = desk.load(portal.address, only)
+    portal.plan()
+    told = {found.entity: found for found in load.entities if found.problem}
+    assert set(told) == {"invoices"}
+    assert told["invoices"].complete_up_to is None
+    assert desk.load(portal.address, only).problems == ()
+    assert differences(rows_of(desk, only), world.expected("first", only)) == []
+
+
+def test_a_smart_process_without_pipelines_is_no_problem(world: World, folder: Path) -> None:
+    desk, portal = world.desk("first", folder), world.portals["first"]
+    only = ("users", "categories", "statuses", "deals", "invoices", PROCESS)
+    place = {"method": "crm.category.list", "where": {"entityTypeId": str(SMART_PROCESS)}}
+    portal.plan({**place, "action": "error", "code": "ENTITY_TYPE_NOT_SUPPORTED"})
+    load = desk.load(portal.address, only)
+    portal.plan()
+    assert load.problems == ()
+
+
+# Records that change between pages
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_records_that_change_between_pages_are_right_after_one_more_load(
+    world: World, tmp_path: Path, stage: str
+) -> None:
+    change_on_the_way(world, stage, MUTATIONS, tmp_path)
+
+
+# Death
+
+
+@pytest.mark.parametrize(
+    ("place", "stage"),
+    [
+        ("request 20", "first"),
+        ("before a package is complete", "increment"),
+        ("inside the books before the commit", "increment"),
+    ],
+)
+def test_a_killed_load_run_again_equals_one_that_lived(
+    world: World, folder: Path, place: str, stage: str
+) -> None:
+    die_and_go_on(world, place, stage, folder)
