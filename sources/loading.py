@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.common.storages.load_package import PackageStorage
 from dlt.destinations import duckdb as duckdb_destination
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -239,6 +240,7 @@ def finish_pending(pipeline: dlt.Pipeline) -> None:
     logger.info("%s: finishing the package of an interrupted run", pipeline.pipeline_name)
     try:
         pipeline.normalize()
+        _load_from_the_beginning(pipeline)
         pipeline.load()
     except PipelineStepFailed as failed:
         problem = str(failed.exception)
@@ -247,6 +249,36 @@ def finish_pending(pipeline: dlt.Pipeline) -> None:
     raise SourceError(
         f"The interrupted load of {pipeline.pipeline_name} can't be finished: {problem}"
     )
+
+
+def _load_from_the_beginning(pipeline: dlt.Pipeline) -> None:
+    """Take back what a killed run has begun to load.
+
+    dlt repeats the jobs that were under way. Where the rows of one stand in the staging table
+    already, the merge would find each twice, and insert it twice if it is new.
+    """
+    for load_id in pipeline.list_normalized_load_packages():
+        jobs = pipeline.get_load_package_info(load_id).jobs
+        if not jobs["started_jobs"]:
+            continue
+        begun = [*jobs["started_jobs"], *jobs["completed_jobs"]]
+        files = [job for job in begun if job.job_file_info.file_format == "parquet"]
+        # In this order: a run that is killed here begins here again.
+        for path in (Path(job.file_path) for job in files):
+            package = path.parents[1]
+            (package / PackageStorage.PENDING_TRANSITIONS_FOLDER / path.name).unlink(
+                missing_ok=True
+            )
+        with pipeline.sql_client() as client, client.with_staging_dataset():
+            for table in {job.job_file_info.table_name for job in files}:
+                client.execute_sql(f"delete from {client.make_qualified_table_name(table)}")
+        # dlt makes the merges again when the rows are there.
+        for job in (*begun, *jobs["new_jobs"]):
+            if job.job_file_info.file_format == "sql":
+                Path(job.file_path).unlink()
+        for job in files:
+            path = Path(job.file_path)
+            path.rename(path.parents[1] / PackageStorage.NEW_JOBS_FOLDER / path.name)
 
 
 def _forget_lost_warehouse(pipeline: dlt.Pipeline) -> None:

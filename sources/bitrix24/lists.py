@@ -139,38 +139,24 @@ def _flat(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
 
 _CRM_SELECT = ["*", "UF_*"]
 _ONLY_ID: Mapping[str, Any] = {"select": ["ID"]}
-COMPANIES = IdList(
-    tables.COMPANIES,
-    {"select": [*_CRM_SELECT, "PHONE", "EMAIL"]},
-    modified="DATE_MODIFY",
-    created="DATE_CREATE",
-    id_select=_ONLY_ID,
-    in_filter="@ID",
-)
-CONTACTS = IdList(
-    tables.CONTACTS,
-    {"select": [*_CRM_SELECT, "PHONE", "EMAIL"]},
-    modified="DATE_MODIFY",
-    created="DATE_CREATE",
-    id_select=_ONLY_ID,
-    in_filter="@ID",
-)
-LEADS = IdList(
-    tables.LEADS,
-    {"select": [*_CRM_SELECT, "PHONE", "EMAIL"]},
-    modified="DATE_MODIFY",
-    created="DATE_CREATE",
-    id_select=_ONLY_ID,
-    in_filter="@ID",
-)
-DEALS = IdList(
-    tables.DEALS,
-    {"select": _CRM_SELECT},
-    modified="DATE_MODIFY",
-    created="DATE_CREATE",
-    id_select=_ONLY_ID,
-    in_filter="@ID",
-)
+
+
+def _cards(table: RawTable, *multiple: str) -> IdList:
+    """A classic CRM list; multiple fields have to be named."""
+    return IdList(
+        table,
+        {"select": [*_CRM_SELECT, *multiple]},
+        modified="DATE_MODIFY",
+        created="DATE_CREATE",
+        id_select=_ONLY_ID,
+        in_filter="@ID",
+    )
+
+
+COMPANIES = _cards(tables.COMPANIES, "PHONE", "EMAIL")
+CONTACTS = _cards(tables.CONTACTS, "PHONE", "EMAIL")
+LEADS = _cards(tables.LEADS, "PHONE", "EMAIL")
+DEALS = _cards(tables.DEALS)
 PRODUCTS = IdList(tables.PRODUCTS, created="DATE_CREATE", id_select=_ONLY_ID, in_filter="@ID")
 
 

@@ -25,9 +25,9 @@ from tests.support.faults import (
     STAGES,
     World,
     assert_is_told,
+    assert_same,
     change_on_the_way,
     die_and_go_on,
-    differences,
     fault_free_world,
     logged_cuts,
     meet,
@@ -135,7 +135,7 @@ def test_a_broken_count_ends_the_load_and_marks_nothing(
     assert logged_cuts(desk) == [CLOCKS["first"]]
     assert rows_of(desk)["deleted_records"] == []
     desk.load(portal.address, only)
-    assert differences(rows_of(desk, only), world.expected("increment", only)) == []
+    assert_same(rows_of(desk, only), world.expected("increment", only))
 
 
 # Rights that come back
@@ -161,9 +161,9 @@ def test_what_was_refused_is_caught_up_when_the_right_comes_back(
         for sentence in told.values():
             assert_is_told(sentence)
         others = [entity for entity in READS if entity not in lacking]
-        assert differences(rows_of(desk, others), world.expected(stage, others)) == []
+        assert_same(rows_of(desk, others), world.expected(stage, others))
         assert desk.load(portal.address).problems == ()
-        assert differences(rows_of(desk), world.expected(stage)) == []
+        assert_same(rows_of(desk), world.expected(stage))
 
 
 def test_refused_stages_of_invoices_are_told_with_the_invoices(world: World, folder: Path) -> None:
@@ -178,7 +178,7 @@ def test_refused_stages_of_invoices_are_told_with_the_invoices(world: World, fol
     assert set(told) == {"invoices"}
     assert told["invoices"].complete_up_to is None
     assert desk.load(portal.address, only).problems == ()
-    assert differences(rows_of(desk, only), world.expected("first", only)) == []
+    assert_same(rows_of(desk, only), world.expected("first", only))
 
 
 def test_a_smart_process_without_pipelines_is_no_problem(world: World, folder: Path) -> None:
@@ -207,7 +207,7 @@ def test_records_that_change_between_pages_are_right_after_one_more_load(
 @pytest.mark.parametrize(
     ("place", "stage"),
     [
-        ("request 20", "first"),
+        ("between jobs", "first"),
         ("before a package is complete", "increment"),
         ("inside the books before the commit", "increment"),
     ],
