@@ -81,7 +81,7 @@ summary: $(STAMP) ## Print the summary of the last run again (COMPANY=)
 test: $(STAMP) ## All tests but the long ones
 	@.venv/bin/pytest -m "not long" $(ARGS)
 
-test-long: $(STAMP) ## The long tests: 1,500 random portals, the large company's memory
+test-long: $(STAMP) ## The long tests: 1,500 random portals, the whole fault matrix, 30 kill points, a large company
 	@.venv/bin/pytest -m long $(ARGS)
 
 bench-extract: $(STAMP) ## Extraction beside other clients, ratios in one run (ARGS="--rows 200000")

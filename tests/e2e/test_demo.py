@@ -104,7 +104,7 @@ def test_nothing_of_the_demo_company_waits_or_is_missing(demo_run: DemoRun) -> N
     waiting = rows(
         demo_run,
         "select entity from staging.stg_bitrix24__load_log "
-        "where problem is not null or owners_pending > 0 or complete_up_to is null",
+        "where problem is not null or owners_pending > 0 or complete_up_to_at is null",
     )
     assert waiting == []
 
