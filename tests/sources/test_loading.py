@@ -485,8 +485,8 @@ def test_a_first_load_killed_between_packages_goes_on_where_it_stopped(
     settings: Settings, store: PortalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.insert("deal", [deal_row(n) for n in range(1, 131)])
-    monkeypatch.setattr("sources.bitrix24.source.spans", in_ranges_of_forty)
-    monkeypatch.setattr("sources.bitrix24.source.ROWS_PER_PACKAGE", 1)
+    monkeypatch.setattr("sources.bitrix24.lister.spans", in_ranges_of_forty)
+    monkeypatch.setattr("sources.bitrix24.lister.ROWS_PER_PACKAGE", 1)
     source = Bitrix24Connector.source
     packages = 0
 

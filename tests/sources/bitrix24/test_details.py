@@ -14,6 +14,7 @@ import pytest
 
 from sources.bitrix24 import details, tables
 from sources.bitrix24.client import Bitrix24Client
+from sources.bitrix24.detail_reading import DetailReader
 from sources.bitrix24.details import (
     ACTIVITY_BINDINGS,
     PRODUCT_ROWS,
@@ -23,8 +24,8 @@ from sources.bitrix24.details import (
     Owner,
 )
 from sources.bitrix24.errors import PortalError
+from sources.bitrix24.extraction import Extraction
 from sources.bitrix24.reading import Reader
-from sources.bitrix24.source import _DetailReader, _Extraction
 from sources.connection import Tally
 from sources.demo.faults import FaultPlan
 from sources.demo.portal import Portal
@@ -200,9 +201,9 @@ def fetch(
 ) -> tuple[list[dict[str, Any]], dict[int, int], Tally]:
     """Rows, and how many were noted by owner."""
     tally, marks = Tally(), list[pa.Table]()
-    extraction = _Extraction(reader, KEY, tally)
+    extraction = Extraction(reader, KEY, tally)
     due = {detail.name: [Owner(kind, number, None) for kind, number in owners]}
-    found = list(_DetailReader(extraction, detail, due, marks).read())
+    found = list(DetailReader(extraction, detail, due, marks).read())
     rows = [row for table in found if table is not None for row in table.to_pylist()]
     noted = [row for table in marks for row in table.to_pylist()]
     assert [row["owner_id"] for row in noted] == [number for _, number in owners]
@@ -289,9 +290,9 @@ def test_an_owner_that_must_not_be_read_stays_due_and_does_not_stop_the_others(
     served.fault_plan = FaultPlan([{"method": "crm.timeline.comment.list", **denied}])
     marks = list[pa.Table]()
     owners = {TIMELINE_COMMENTS.name: [Owner("deal", 1, None), Owner("deal", 2, None)]}
-    extraction = _Extraction(reader, KEY, Tally())
+    extraction = Extraction(reader, KEY, Tally())
     with pytest.raises(PortalError, match="1 of 2 owners could not be read") as told:
-        list(_DetailReader(extraction, TIMELINE_COMMENTS, owners, marks).read())
+        list(DetailReader(extraction, TIMELINE_COMMENTS, owners, marks).read())
     assert told.value.is_refusal
     noted = [(row["owner_id"], row["rows_received"]) for row in marks[0].to_pylist()]
     assert noted == [(2, 1)]
@@ -348,8 +349,8 @@ def test_rows_that_cannot_be_read_are_counted(portal: tuple[Portal, Reader]) -> 
         "task_history", [{"ID": 1, **entry}, {"ID": 2, **entry, "USER_ID": "somebody"}]
     )
     tally, marks = Tally(), list[pa.Table]()
-    reader_of_one = _DetailReader(
-        _Extraction(reader, KEY, tally),
+    reader_of_one = DetailReader(
+        Extraction(reader, KEY, tally),
         TASK_HISTORY,
         {TASK_HISTORY.name: [Owner("task", 1, None)]},
         marks,

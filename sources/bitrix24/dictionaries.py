@@ -1,0 +1,202 @@
+"""Lists that only know offsets: read whole by every load, and checked against the count."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from sources.bitrix24 import lists, tables
+from sources.bitrix24.client import BATCH_SIZE
+from sources.bitrix24.errors import ACCESS_CODES, ASK, PortalError
+from sources.bitrix24.extraction import Extraction, Tables
+from sources.bitrix24.lists import command, listed
+from sources.bitrix24.tables import RawTable
+from sources.connection import Cut
+
+LIST_TRIES = 3
+"""Reads of a dictionary until its rows are as many as the portal counts."""
+
+logger = logging.getLogger("callfunnel.bitrix24")
+
+
+class Dictionaries:
+    """Lists that every load reads whole, and compares with the portal's own count."""
+
+    def __init__(self, extraction: Extraction, cut: Cut, smart_processes: Sequence[int]) -> None:
+        self._at = extraction
+        self._cut = cut
+        self._types = (lists.DEAL, lists.INVOICE, *smart_processes)
+        self._pipelines: list[Any] | None = None
+        self._fields: dict[str, Mapping[str, Any]] | None = None
+        self.readers: Mapping[str, Callable[[], Tables]] = {
+            "users": self._users,
+            "departments": self._departments,
+            "categories": self._categories,
+            "statuses": self._statuses,
+            "currencies": self._currencies,
+            "custom_fields": self._custom_fields,
+            "custom_field_options": self._custom_field_options,
+        }
+
+    def _users(self) -> Tables:
+        yield self._whole(tables.USERS, {"sort": "ID", "order": "ASC"})
+
+    def _departments(self) -> Tables:
+        yield self._whole(tables.DEPARTMENTS, {"sort": "ID", "order": "ASC"})
+
+    def _whole(self, table: RawTable, parameters: Mapping[str, Any]) -> pa.Table:
+        """All pages of a list that only knows offsets, read again when it changed meanwhile."""
+        for _ in range(LIST_TRIES):
+            rows: list[Any] = []
+            totals: set[int | None] = set()
+            total: int | None = None
+            at = self._cut.at
+            for answer in self._at.client.pages(table.method, parameters):
+                rows += listed(answer.result)
+                total, at = answer.total, answer.server_now
+                totals.add(total)
+            ids = {str(row.get("ID")) for row in rows if isinstance(row, dict)}
+            # A row deleted between two pages moves the next one onto the page before.
+            if total is None or (len(ids) >= total and len(totals) == 1):
+                self._at.tally.reported[table.name] = max(total or 0, len(ids))
+                return self._at.parse(table, rows, at, table.name)
+            logger.info("%s changed while it was read, reading it again", table.name)
+        raise PortalError(
+            f"{self._at.client.host} counts {total} {table.name} and returns {len(ids)}: {ASK}"
+        )
+
+    def _categories(self) -> Tables:
+        rows = self._all_pipelines()
+        self._at.tally.reported[tables.CATEGORIES.name] = len(rows)
+        yield self._at.parse(tables.CATEGORIES, rows, self._cut.at, tables.CATEGORIES.name)
+
+    def _all_pipelines(self) -> list[Any]:
+        if self._pipelines is None:
+            found: list[Any] = []
+            answers = self._at.client.batch_with_errors(
+                {
+                    str(number): command(tables.CATEGORIES.method, {"entityTypeId": number})
+                    for number in self._types
+                },
+                may_wait=True,
+            )
+            for number, answer in answers.items():
+                if isinstance(answer, PortalError):
+                    if int(number) == lists.DEAL or not answer.is_refusal:
+                        raise answer
+                    logger.warning("categories of entity type %s: %s", number, answer)
+                    if answer.code in ACCESS_CODES:
+                        # Without its pipelines and stages the type's own list is not whole.
+                        self._at.tally.refused[self._list_of(int(number))] = str(answer)
+                    continue
+                found += [
+                    {"entityTypeId": int(number), **row} if isinstance(row, dict) else row
+                    for row in listed(answer.result)
+                ]
+            self._pipelines = found
+        return self._pipelines
+
+    @staticmethod
+    def _list_of(entity_type_id: int) -> str:
+        is_invoice = entity_type_id == lists.INVOICE
+        return lists.INVOICES.name if is_invoice else f"smart_items_{entity_type_id}"
+
+    def _statuses(self) -> Tables:
+        """Stages of every pipeline, lead statuses and sources; a batch asks for 50 of them."""
+        table = tables.STATUSES
+        names = ["SOURCE", "STATUS", "DEAL_STAGE", *self._stage_lists()]
+        rows: list[Any] = []
+        total = 0
+        at = self._cut.at
+        for first in range(0, len(names), BATCH_SIZE):
+            commands = {
+                name: command(table.method, {"filter": {"ENTITY_ID": name}})
+                for name in names[first : first + BATCH_SIZE]
+            }
+            answers = self._at.client.batch_with_errors(commands, may_wait=True)
+            for name, answer in answers.items():
+                if isinstance(answer, PortalError):
+                    raise answer
+                at = answer.server_now
+                rows += listed(answer.result)
+                total += answer.total or 0
+                if answer.next is not None:
+                    # A pipeline of more than 50 stages: the batch holds its first page only.
+                    parameters = {"filter": {"ENTITY_ID": name}}
+                    for rest in self._at.client.pages(table.method, parameters, answer.next):
+                        rows += listed(rest.result)
+        self._at.tally.reported[table.name] = max(total, len(rows))
+        yield self._at.parse(table, rows, at, table.name)
+
+    def _stage_lists(self) -> Iterator[str]:
+        for row in self._all_pipelines():
+            try:
+                kind, number = int(row["entityTypeId"]), int(row["id"])
+            except (KeyError, TypeError, ValueError):
+                continue  # in the quarantine
+            if kind == lists.INVOICE:
+                yield f"SMART_INVOICE_STAGE_{number}"
+            elif kind != lists.DEAL:
+                yield f"DYNAMIC_{kind}_STAGE_{number}"
+            elif number:
+                yield f"DEAL_STAGE_{number}"
+
+    def _currencies(self) -> Tables:
+        answer = self._at.client.call(tables.CURRENCIES.method)
+        rows = listed(answer.result)
+        self._at.tally.reported[tables.CURRENCIES.name] = len(rows)
+        yield self._at.parse(tables.CURRENCIES, rows, answer.server_now, tables.CURRENCIES.name)
+
+    def _custom_fields(self) -> Tables:
+        rows = [
+            {**spec, "entityType": entity, "field": field, "label": _label(spec, field)}
+            for entity, fields in self._all_fields().items()
+            for field, spec in fields.items()
+        ]
+        yield self._fields_table(tables.CUSTOM_FIELDS, rows)
+
+    def _custom_field_options(self) -> Tables:
+        rows = [
+            {**option, "entityType": entity, "field": field}
+            for entity, fields in self._all_fields().items()
+            for field, spec in fields.items()
+            for option in spec.get("items") or ()
+            if isinstance(option, dict)
+        ]
+        yield self._fields_table(tables.CUSTOM_FIELD_OPTIONS, rows)
+
+    def _fields_table(self, table: RawTable, rows: list[Any]) -> pa.Table:
+        self._at.tally.reported[table.name] = len(rows)
+        declared = {column.field for column in table.columns}
+        known = [{name: row.get(name) for name in declared} for row in rows]
+        return self._at.parse(table, known, self._cut.at, table.name)
+
+    def _all_fields(self) -> dict[str, Mapping[str, Any]]:
+        """Custom fields by entity and name, with what the portal says about them."""
+        if self._fields is None:
+            kinds = ("lead", "deal", "contact", "company")
+            answers = self._at.client.batch_with_errors(
+                {kind: f"crm.{kind}.fields" for kind in kinds}, may_wait=True
+            )
+            found: dict[str, Mapping[str, Any]] = {}
+            for kind, answer in answers.items():
+                if isinstance(answer, PortalError):
+                    raise answer
+                found[kind] = {
+                    name: spec
+                    for name, spec in (answer.result or {}).items()
+                    if isinstance(spec, dict) and name.startswith("UF_")
+                }
+            # Whole or not at all: the table of options asks again.
+            self._fields = found
+        return self._fields
+
+
+def _label(spec: Mapping[str, Any], field: str) -> str:
+    for name in ("formLabel", "listLabel", "filterLabel", "title"):
+        if isinstance(spec.get(name), str) and spec[name]:
+            return str(spec[name])
+    return field
