@@ -198,6 +198,9 @@ def _metadata(loads: list[ConnectionLoad]) -> Mapping[str, Mapping[str, Metadata
 def _record(load: ConnectionLoad, entity: EntityLoad) -> TableRecord:
     reported = entity.rows_reported
     complete = entity.complete_up_to
+    if complete is not None:
+        # In the portal's offset, like the cut beside it.
+        complete = complete.astimezone(load.cut_at.tzinfo)
     return TableRecord(
         {
             "connection": load.source_key,

@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from dagster import AssetKey, DagsterInstance
 
 from sources.demo.store import PortalStore
 from tests.conftest import DemoRun
@@ -107,6 +108,29 @@ def test_nothing_of_the_demo_company_waits_or_is_missing(demo_run: DemoRun) -> N
         "where problem is not null or owners_pending > 0 or complete_up_to_at is null",
     )
     assert waiting == []
+
+
+def test_the_reconciliation_of_every_entity_is_in_the_metadata(demo_run: DemoRun) -> None:
+    """R23, as the UI shows it: all entities at load_log, each at its own table."""
+    logged = "select entity, coalesce(rows_reported::text, 'not counted'), rows_received, rows_raw "
+    expected = rows(demo_run, logged + "from staging.stg_bitrix24__load_log order by entity")
+    with DagsterInstance.from_config(str(demo_run.dagster_home)) as instance:
+
+        def shown(table: str, name: str) -> Any:
+            event = instance.get_latest_materialization_event(
+                AssetKey(["demo", "raw_bitrix24", table])
+            )
+            assert event is not None
+            assert event.asset_materialization is not None
+            return event.asset_materialization.metadata[name]
+
+        records = [record.data for record in shown("load_log", "loads").records]
+        assert shown("load_log", "missing").value == "nothing"
+        (deals,) = [record.data for record in shown("deals", "loads").records]
+        assert shown("deals", "dagster/row_count").value == deals["raw"]
+    columns = ("entity", "reported", "received", "raw")
+    assert sorted(tuple(row[name] for name in columns) for row in records) == expected
+    assert {row["complete_up_to"] for row in records} == {deals["as_of"]}
 
 
 def test_open_deals_of_dismissed_employees_are_named(demo_run: DemoRun) -> None:
