@@ -12,8 +12,6 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export DAGSTER_HOME := $(CURDIR)
 export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export PYTHONPATH := $(CURDIR)
-# Reading threads would keep an arena of memory each: 100 MB more at the peak of a load.
-export MALLOC_ARENA_MAX := 2
 
 REPLAY ?=
 SEED ?= 1

@@ -12,7 +12,7 @@ from orchestration.progress import relayed_to
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings
 from sources.company import read_company
-from sources.errors import InputError
+from sources.errors import CallfunnelError, InputError, SourceError
 from sources.loading import backfill_connection
 
 
@@ -52,12 +52,20 @@ def backfill_job(settings: Settings) -> JobDefinition:
         with readable_failures(), relayed_to(context.log):
             zone = ZoneInfo(read_company(settings.company_dir).rules.company.time_zone)
             start, end = _day("start", config.start, zone), _day("end", config.end, zone)
+            problems: list[str] = []
             for connection in config.connections or sections(settings):
-                connector = connector_of(settings, connection)
-                pipeline = pipeline_of(settings, connector.system, connection)
-                received = backfill_connection(pipeline, connector, config.entities, start, end)
+                # A portal that can't be read must not keep the others from being read.
+                try:
+                    connector = connector_of(settings, connection)
+                    pipeline = pipeline_of(settings, connector.system, connection)
+                    received = backfill_connection(pipeline, connector, config.entities, start, end)
+                except CallfunnelError as error:
+                    problems.append(str(error))
+                    continue
                 rows = ", ".join(f"{count:,} {name}" for name, count in received.items())
-                context.log.info(f"{connector.source_key}: read again {rows}")
+                context.log.info(f"{connector.source_key}: read again {rows or 'nothing'}")
+            if problems:
+                raise SourceError(" ".join(problems))
             context.log.info(
                 f"Reports follow with the next run of {settings.company}__daily_refresh."
             )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import dlt
 
 from orchestration.settings import Settings
@@ -15,16 +13,6 @@ from sources.company.rules import ConnectionSection
 from sources.errors import InputError
 from sources.loading import LoadOptions, make_pipeline
 from sources.tokens import TokenStore, token_file
-
-
-def connectors(settings: Settings) -> Iterator[Bitrix24Connector]:
-    """One connector per connection of the company.
-
-    Raises:
-        SourceError: a connection has no usable secrets.
-    """
-    for connection in sections(settings):
-        yield connector_of(settings, connection)
 
 
 def sections(settings: Settings) -> dict[str, ConnectionSection]:

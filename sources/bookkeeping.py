@@ -58,7 +58,7 @@ class EntityLoad:
         rows_quarantined: rows that can't be read.
         rows_raw: rows held.
         rows_deleted: of them, rows that the system no longer has (dictionaries: returns).
-        rows_fewer: by how many the system's count fell since the last load (dictionaries).
+        rows_fewer: rows that the last load still brought and this one no longer (dictionaries).
         owners_pending: owners whose details wait for the next load.
         owners_inferred: call activities whose binding is inferred from their owner.
         was_swept: whether its ids were compared one by one.
@@ -147,11 +147,12 @@ class Books:
         }
 
     def last_loads(self) -> dict[str, tuple[int | None, dt.datetime | None]]:
-        """By entity, the last load's reported rows and up to when the entity was complete."""
+        """By entity, rows gone at the last load that read it, and until when it was complete."""
         return {
-            str(entity): (reported, complete_up_to)
-            for entity, reported, complete_up_to in self.connection.execute(
-                "select entity, max_by(rows_reported, cut_at), max(complete_up_to) "
+            str(entity): (deleted, complete_up_to)
+            for entity, deleted, complete_up_to in self.connection.execute(
+                "select entity, max_by(rows_deleted, cut_at) filter (where rows_received > 0), "
+                "max(complete_up_to) "
                 f"from {self.schema}.load_log where source_key = ? group by entity",
                 [self.source_key],
             ).fetchall()

@@ -63,11 +63,13 @@ class Cut:
         at: the server's clock.
         reported: what the system counts, by entity.
         refused: entities that the system would not even count, with the sentence that says why.
+        failed: entities that it could not count, with the sentence.
     """
 
     at: dt.datetime
     reported: Mapping[str, Reported]
     refused: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,12 @@ class Tally:
     Attributes:
         received: rows that came.
         quarantined: rows that could not be read.
-        reported: the system's counts of dictionaries, told while they are read.
+        reported: the system's counts of dictionaries that it counts, told while they are read.
         refused: entities that the system refuses, with the sentence.
         failed: entities that could not be read to the end, with the sentence.
         unfinished: entities whose first read goes on in another package.
+        refused_owners: by entity, owners (type, id) whose details the system would not tell, with
+            the sentence; they are asked again by the next load.
     """
 
     received: dict[str, int] = field(default_factory=dict)
@@ -123,6 +127,7 @@ class Tally:
     refused: dict[str, str] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
     unfinished: set[str] = field(default_factory=set)
+    refused_owners: dict[str, dict[tuple[str, int], str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, entity: str, received: int, quarantined: int = 0) -> None:
@@ -172,8 +177,17 @@ class Connector(Protocol):
     def details_pending(self, warehouse: duckdb.DuckDBPyConnection) -> Mapping[str, Waiting]:
         """Owners whose details were not read, by entity."""
 
-    def detail_source(self, due: Any, cut: Cut, tally: Tally) -> Any:
+    def detail_source(self, due: Any, tally: Tally) -> Any:
         """The dlt source that reads the details of these owners."""
+
+    def forget_details(
+        self,
+        warehouse: duckdb.DuckDBPyConnection,
+        entities: Collection[str],
+        start: dt.datetime,
+        end: dt.datetime,
+    ) -> int:
+        """Make details of these entities or of these owners, created in a window, due again."""
 
     def close(self) -> None:
         """Let go of threads and connections."""

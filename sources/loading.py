@@ -156,9 +156,7 @@ def load_connection(
             likelier than deletions. What could be read stays in raw; the load does not count.
     """
     try:
-        _forget_lost_warehouse(pipeline)
-        finish_pending(pipeline)
-        _observe_leftovers(pipeline, connector)
+        _tidy_up(pipeline, connector)
         cut = _up_to_known_ids(pipeline, connector, connector.cut())
         logger.info(
             "%s: loading up to %s", connector.source_key, cut.at.isoformat(timespec="seconds")
@@ -190,41 +188,48 @@ def backfill_connection(
         end: aware, after `start`.
 
     Returns:
-        Rows received by entity. Dictionaries are read whole. Details follow in the next load.
+        Rows received by entity. Dictionaries are read whole. The details of owners created in the
+        window (of all, or of the details named) are due again and follow in the next load.
 
     Raises:
-        InputError: an unknown entity, or one that is read owner by owner; an empty window.
+        InputError: an unknown entity; an empty window.
         SourceError: the system can't be read.
     """
     known = {entity.name: entity for entity in connector.entities}
-    wanted = list(entities) or [e.name for e in known.values() if not e.is_detail]
+    wanted = list(entities) or list(known)
     for name in wanted:
         if name not in known:
             raise InputError(
                 f"{connector.source_key} has no entity '{name}'; choose from {', '.join(known)}."
             )
-        if known[name].is_detail:
-            raise InputError(
-                f"'{name}' is read owner by owner as owners change: back-fill its owners (deals, "
-                "leads, activities, tasks) instead."
-            )
     if end <= start:
         raise InputError("The back-fill's end must lie after its start.")
     try:
-        _forget_lost_warehouse(pipeline)
-        finish_pending(pipeline)
+        _tidy_up(pipeline, connector)
         tally = Tally()
         cut = connector.cut()
         # One package for each entity, in loading order: what points to cards comes after them.
-        for name in (entity for entity in known if entity in wanted):
+        read = [name for name in known if name in wanted and not known[name].is_detail]
+        for name in read:
             logger.info("%s: back-filling %s", connector.source_key, name)
             _run(pipeline, connector.source(cut, tally, Request(only={name}, window=(start, end))))
         missing = tally.refused | tally.failed
         if missing:
             raise SourceError(" ".join(f"{name}: {told}" for name, told in missing.items()))
-        return {name: tally.received.get(name, 0) for name in known if name in wanted}
+        with open_books(pipeline, connector.source_key) as books:
+            if books.has("detail_reads"):
+                again = connector.forget_details(books.connection, wanted, start, end)
+                logger.info("%s: details of %s owners are due again", connector.source_key, again)
+        return {name: tally.received.get(name, 0) for name in read}
     finally:
         connector.close()
+
+
+def _tidy_up(pipeline: dlt.Pipeline, connector: Connector) -> None:
+    """What an earlier run left behind is brought to its end before anything new is read."""
+    _forget_lost_warehouse(pipeline)
+    finish_pending(pipeline)
+    _observe_leftovers(pipeline, connector)
 
 
 def load_rules(pipeline: dlt.Pipeline, rules: Company, portal_urls: Mapping[str, str]) -> None:
@@ -415,7 +420,7 @@ def _read_details(load: _Load) -> None:
         is_first = not books.has("detail_reads")
     if is_first:
         # The tables exist before the first owner is read, and where none ever is.
-        load.run(load.connector.detail_source({}, load.cut, load.tally))
+        load.run(load.connector.detail_source({}, load.tally))
     left = load.options.owners_per_load
     while left > 0:
         with open_books(load.pipeline, load.connector.source_key) as books:
@@ -423,7 +428,7 @@ def _read_details(load: _Load) -> None:
             due = load.connector.details(books.connection, limit, load.tally)
         if due is None:
             return
-        load.run(load.connector.detail_source(due, load.cut, load.tally))
+        load.run(load.connector.detail_source(due, load.tally))
         left -= limit
 
 
@@ -497,7 +502,7 @@ def _loads(load: _Load, books: Books) -> Iterator[EntityLoad]:
             )
         else:
             found = _dictionary_load(load, books, entity, before)
-        problem = load.tally.refused.get(entity.name)
+        problem = load.tally.refused.get(entity.name) or _of_owners(load.tally, entity.name)
         is_complete = not (problem or found.unexplained or found.owners_pending)
         yield replace(
             found,
@@ -507,6 +512,14 @@ def _loads(load: _Load, books: Books) -> Iterator[EntityLoad]:
             if is_complete
             else before.get(entity.name, (None, None))[1],
         )
+
+
+def _of_owners(tally: Tally, entity: str) -> str | None:
+    """What the system said of owners whose details it would not tell."""
+    sentences = tally.refused_owners.get(entity)
+    if not sentences:
+        return None
+    return f"{len(sentences):,} owners could not be read. {next(iter(sentences.values()))}"
 
 
 def _listed_load(load: _Load, books: Books, entity: Entity) -> EntityLoad:
@@ -532,16 +545,17 @@ def _dictionary_load(
     entity: Entity,
     before: Mapping[str, tuple[int | None, dt.datetime | None]],
 ) -> EntityLoad:
-    reported = load.tally.reported.get(entity.name)
-    if reported is None:
+    if entity.name not in load.tally.received:
         return EntityLoad(entity.name, entity.table, rows_raw=books.rows_held(entity, None))
-    last = before.get(entity.name, (None, None))[0]
+    not_returned = books.rows_not_returned(entity, load.load_ids)
+    before_not_returned = before.get(entity.name, (None, None))[0]
     return EntityLoad(
         entity.name,
         entity.table,
-        rows_reported=reported,
+        rows_reported=load.tally.reported.get(entity.name),
         rows_quarantined=load.tally.quarantined.get(entity.name, 0),
         rows_raw=books.rows_held(entity, None),
-        rows_deleted=books.rows_not_returned(entity, load.load_ids),
-        rows_fewer=max(0, (last or 0) - reported),
+        rows_deleted=not_returned,
+        # Keys, not totals: two that are hidden must not be made up for by two that are new.
+        rows_fewer=max(0, not_returned - (before_not_returned or 0)),
     )

@@ -78,11 +78,19 @@ class _Busy(Exception):
 
 
 class _Passing(Exception):
-    """No answer, or none that can be read; it may pass. The message is the sentence to tell."""
+    """No answer, or none that can be read; it may pass. The message is the sentence to tell.
 
-    def __init__(self, message: str, *, is_portal_wide: bool = False) -> None:
+    Attributes:
+        is_portal_wide: every other method would fail alike.
+        answer: what to go on with when it does not pass: a batch, some commands of which failed.
+    """
+
+    def __init__(
+        self, message: str, *, is_portal_wide: bool = False, answer: Answer | None = None
+    ) -> None:
         super().__init__(message)
         self.is_portal_wide = is_portal_wide
+        self.answer = answer
 
 
 class _TokenExpired(Exception):
@@ -157,15 +165,16 @@ class Bitrix24Client:
         Raises:
             PortalError: the portal refuses, is not there, or its limit outlasts the patience.
         """
-        waited = 0.0
+        waited, last = 0.0, method
         while waited <= self.max_wait_seconds:
             try:
                 return self.call_unless_blocked(method, parameters)
             except MethodBlockedError as blocked:
+                last = blocked.method
                 self.say_blocked(blocked)
                 waited += blocked.seconds
                 tenacity.nap.sleep(blocked.seconds)
-        raise self.blocked_error(method)
+        raise self.blocked_error(last)
 
     def call_unless_blocked(
         self, method: str, parameters: Mapping[str, Any] | None = None
@@ -185,6 +194,8 @@ class Bitrix24Client:
                 self._busy_sentence(method, "QUERY_LIMIT_EXCEEDED"), "query_limit_exceeded"
             )
         except _Passing as passing:
+            if passing.answer is not None:
+                return passing.answer
             error = PortalError(str(passing), is_portal_wide=passing.is_portal_wide)
         # Raised outside of the handlers: the chained exceptions of the HTTP library print the
         # whole address, and with it the webhook's secret.
@@ -303,10 +314,19 @@ class Bitrix24Client:
 
     def _request(self, method: str, parameters: dict[str, Any]) -> Answer:
         try:
+            return self._request_authorised(method, parameters)
+        except BaseException:
+            # What waits for its next try holds no answer.
+            self._end_turn()
+            raise
+
+    def _request_authorised(self, method: str, parameters: dict[str, Any]) -> Answer:
+        try:
             return self._request_once(method, parameters)
         except _TokenExpired as expired:
             failed = expired.token
         assert self._oauth is not None
+        self._end_turn()
         self._oauth.refresh(failed)
         error: PortalError
         try:
@@ -324,6 +344,7 @@ class Bitrix24Client:
             token = self._oauth.access_token()
             base = self._oauth.endpoint().rstrip("/") + "/"
             parameters = {**parameters, "auth": token}
+            self._local.token = token
         try:
             response = self._session().post(
                 base + method, json=parameters, timeout=REQUEST_SECONDS, allow_redirects=False
@@ -340,9 +361,11 @@ class Bitrix24Client:
                 f"address in the secrets of connection '{self.connection}'.",
                 is_portal_wide=True,
             )
-        return self._read(method, response, token)
+        return self._read(method, parameters, response, token)
 
-    def _read(self, method: str, response: requests.Response, token: str) -> Answer:
+    def _read(
+        self, method: str, parameters: Mapping[str, Any], response: requests.Response, token: str
+    ) -> Answer:
         self._begin_turn()
         body = _json(response.content)
         status = response.status_code
@@ -356,17 +379,19 @@ class Bitrix24Client:
             self._refuse(method, status, body, token)
         if "result" not in body:
             raise PortalError(f"{self.host} answered {method} without a result: {ASK}")
-        if method == "batch":
-            self._check_commands(body)
-        return Answer(
+        answer = Answer(
             result=body["result"],
             total=_optional_int(body.get("total")),
             next=_optional_int(body.get("next")),
             server_now=_server_now(_map(body.get("time"))),
         )
+        if method == "batch":
+            self._check_commands(_map(parameters.get("cmd")), body, answer)
+        return answer
 
     def _refuse(self, method: str, status: int, body: dict[str, Any], token: str) -> None:
-        code, description = str(body["error"]), str(body.get("error_description", ""))
+        code = str(body["error"])
+        description = self._masked(str(body.get("error_description", "")))
         known = plain_code(code, description)
         if known in LIMIT_CODES:
             self._meet_limit()
@@ -381,9 +406,12 @@ class Bitrix24Client:
             raise _Passing(str(error))
         raise error
 
-    def _check_commands(self, body: Mapping[str, Any]) -> None:
+    def _check_commands(
+        self, commands: Mapping[str, str], body: Mapping[str, Any], answer: Answer
+    ) -> None:
         """Limits met by single commands of a batch, which answers HTTP 200 all the same."""
         result = _map(body["result"])
+        stumbled = ""
         for key, error in _map(result.get("result_error")).items():
             told = _map(error)
             description = str(told.get("error_description", ""))
@@ -394,24 +422,32 @@ class Bitrix24Client:
             if code in METHOD_LIMIT_CODES:
                 of_command = _map(_map(result.get("result_time")).get(key))
                 raise MethodBlockedError(
-                    "a method of a batch",
+                    _method_of(commands.get(key, "a method of a batch")),
                     _reset_in({**_map(body.get("time")), **of_command, **told}),
                 )
             if code in PASSING_CODES:
-                raise _Passing(
-                    f"{self.host} failed inside a batch: {description or code} (code {code}); {ASK}"
-                )
+                stumbled = code
+        if stumbled:
+            # Tried again as a whole; what never passes stands in its command's place.
+            raise _Passing(f"{self.host} failed inside a batch ({stumbled})", answer=answer)
 
     def _command_error(self, command: str, error: Any) -> PortalError:
         told = _map(error)
         return portal_error(
             self.host,
             self.connection,
-            command.partition("?")[0],
+            _method_of(command),
             200,
             str(told.get("error", "")),
-            str(told.get("error_description", "")),
+            self._masked(str(told.get("error_description", ""))),
         )
+
+    def _masked(self, description: str) -> str:
+        """The portal's words without our secret: servers like to quote what they were sent."""
+        secret = getattr(self._local, "token", "")
+        if self._oauth is None:
+            secret = self._base.rstrip("/").rpartition("/")[2]
+        return description.replace(secret, "…") if secret else description
 
     def _begin_turn(self) -> None:
         if getattr(self._local, "takes_turns", False):
@@ -481,11 +517,20 @@ def _address(address: str, *, is_webhook: bool) -> SplitResult | None:
     return parts if is_secure and is_plain and has_form else None
 
 
+def _method_of(command: str) -> str:
+    return command.partition("?")[0]
+
+
 def _give_up(max_wait_seconds: float) -> Any:
+    """When one request gives up; waits for the bucket use up no try for what may pass."""
+    tries = 0
+
     def stop(state: tenacity.RetryCallState) -> bool:
+        nonlocal tries
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, _Passing):
-            return state.attempt_number >= PASSING_TRIES
+            tries += 1
+            return tries >= PASSING_TRIES
         return (state.seconds_since_start or 0.0) >= max_wait_seconds
 
     return stop

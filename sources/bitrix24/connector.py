@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -23,25 +25,8 @@ from sources.bitrix24.source import bitrix24, bitrix24_details
 from sources.connection import Cut, Entity, Reported, Request, Tally, Waiting, source_key
 from sources.history import VersionedTable
 
-SWEEP_DAYS = 7
-"""CRM objects get deleted; what only ever grows is swept when its count differs."""
-
 logger = logging.getLogger("callfunnel.bitrix24")
 
-_LISTS: tuple[IdList, ...] = (
-    lists.PRODUCTS,
-    lists.COMPANIES,
-    lists.CONTACTS,
-    lists.LEADS,
-    lists.DEALS,
-    lists.INVOICES,
-    lists.LEAD_STAGE_HISTORY,
-    lists.STAGE_HISTORY,
-    lists.INVOICE_STAGE_HISTORY,
-    lists.ACTIVITIES,
-    lists.TASKS,
-    lists.CALLS,
-)
 _DICTIONARIES = (
     "users",
     "departments",
@@ -51,8 +36,7 @@ _DICTIONARIES = (
     "custom_fields",
     "custom_field_options",
 )
-_CORE = frozenset({"users", "categories", "statuses", "deals", "stage_history"})
-_SWEPT = frozenset({"companies", "contacts", "leads", "deals", "invoices", "tasks", "products"})
+_CORE_DICTIONARIES = frozenset({"users", "categories", "statuses"})
 _SCHEMA = "raw_bitrix24"
 
 
@@ -79,7 +63,7 @@ class Bitrix24Connector:
             lists.items(tables.SMART_ITEMS, number, f"smart_items_{number}")
             for number in self.smart_processes
         ]
-        in_order = [*_LISTS[:6], *processes, *_LISTS[6:]]
+        in_order = [*lists.CARDS, *processes, *lists.EVENTS]
         self.lists: Mapping[str, IdList] = {entity.name: entity for entity in in_order}
         self._reader: Reader | None = None
 
@@ -92,15 +76,22 @@ class Bitrix24Connector:
     def entities(self) -> tuple[Entity, ...]:
         """In loading order: users, dictionaries, cards, history, activities, calls, details."""
         dictionaries = [
-            Entity(name, name, is_core=name in _CORE, is_listed=False) for name in _DICTIONARIES
+            Entity(
+                name,
+                name,
+                condition=self._asked_for(name),
+                is_core=name in _CORE_DICTIONARIES,
+                is_listed=False,
+            )
+            for name in _DICTIONARIES
         ]
         listed = [
             Entity(
                 entity.name,
                 entity.table.name,
                 condition=_condition(entity),
-                is_core=entity.name in _CORE,
-                sweep_days=SWEEP_DAYS if entity.table.name in _SWEPT | {"smart_items"} else None,
+                is_core=entity.is_core,
+                sweep_days=entity.sweep_days,
             )
             for entity in self.lists.values()
         ]
@@ -126,14 +117,15 @@ class Bitrix24Connector:
         answers = self._ask(commands)
         reported: dict[str, Reported] = {}
         refused: dict[str, str] = {}
+        failed: dict[str, str] = {}
         for name, entity in self.lists.items():
             newest_answer, counted_answer = answers[f"{name}_newest"], answers[f"{name}_counted"]
             for answer in (newest_answer, counted_answer):
                 if isinstance(answer, PortalError):
-                    if not answer.is_refusal:
+                    if answer.is_portal_wide:
                         raise answer
-                    refused[name] = str(answer)
-            if name not in refused:
+                    (refused if answer.is_refusal else failed)[name] = str(answer)
+            if name not in refused and name not in failed:
                 assert isinstance(newest_answer, Answer)
                 assert isinstance(counted_answer, Answer)
                 upper_id = max(entity.ids(entity.rows(newest_answer.result)), default=0)
@@ -142,7 +134,7 @@ class Bitrix24Connector:
                     upper_id,
                     min(entity.ids(entity.rows(counted_answer.result)), default=None),
                 )
-        return Cut(at, reported, refused)
+        return Cut(at, reported, refused, failed)
 
     def recount(self, cut: Cut, entities: Collection[str]) -> Cut:
         """The same cut with the named entities counted anew, up to the same ids.
@@ -163,7 +155,7 @@ class Bitrix24Connector:
                 raise answer
             before = reported[name]
             reported[name] = Reported(answer.total, before.upper_id, before.first_id)
-        return Cut(cut.at, reported, cut.refused)
+        return replace(cut, reported=reported)
 
     def source(self, cut: Cut, tally: Tally, request: Request = Request()) -> DltSource:  # noqa: B008
         """The dlt source of one extraction; see `sources.bitrix24.source.bitrix24`."""
@@ -207,11 +199,14 @@ class Bitrix24Connector:
         self, warehouse: duckdb.DuckDBPyConnection, limit: int, tally: Tally
     ) -> Mapping[str, list[Owner]] | None:
         """Owners whose details are due, at most `limit` of each kind; None where there are none."""
-        due = {
-            detail.name: details.due(warehouse, detail, _SCHEMA, self.source_key, limit)
-            for detail in DETAILS
-            if detail.name not in tally.refused and detail.name not in tally.failed
-        }
+        due: dict[str, list[Owner]] = {}
+        for detail in DETAILS:
+            if detail.name in tally.refused or detail.name in tally.failed:
+                continue
+            # Refused in this load already, they are due still, for the next.
+            passed = tally.refused_owners.get(detail.name, {})
+            found = details.due(warehouse, detail, _SCHEMA, self.source_key, limit + len(passed))
+            due[detail.name] = [o for o in found if (o.type, o.id) not in passed][:limit]
         return due if any(due.values()) else None
 
     def details_pending(self, warehouse: duckdb.DuckDBPyConnection) -> Mapping[str, Waiting]:
@@ -221,7 +216,22 @@ class Bitrix24Connector:
             for detail in DETAILS
         }
 
-    def detail_source(self, due: Mapping[str, list[Owner]], cut: Cut, tally: Tally) -> DltSource:
+    def forget_details(
+        self,
+        warehouse: duckdb.DuckDBPyConnection,
+        entities: Collection[str],
+        start: dt.datetime,
+        end: dt.datetime,
+    ) -> int:
+        """Make details of these entities or of these owners, created in a window, due again."""
+        wanted = set(entities)
+        return sum(
+            details.forget(warehouse, detail, _SCHEMA, self.source_key, start, end)
+            for detail in DETAILS
+            if wanted & {detail.name, *detail.owners}
+        )
+
+    def detail_source(self, due: Mapping[str, list[Owner]], tally: Tally) -> DltSource:
         """The dlt source of the details of these owners."""
         return bitrix24_details(self._reading(), self.source_key, due, tally)
 
@@ -230,6 +240,17 @@ class Bitrix24Connector:
         if self._reader is not None:
             self._reader.close()
             self._reader = None
+
+    def _asked_for(self, dictionary: str) -> str:
+        """Which rows of a dictionary this connection asks for; others were, by earlier rules."""
+        if dictionary == "categories":
+            types = ", ".join(map(str, (lists.DEAL, lists.INVOICE, *self.smart_processes)))
+            return f"entity_type_id in ({types})"
+        if dictionary == "statuses":
+            asked = ["not starts_with(entity_id, 'DYNAMIC_')"]
+            asked += [f"starts_with(entity_id, 'DYNAMIC_{n}_')" for n in self.smart_processes]
+            return f"({' or '.join(asked)})"
+        return "true"
 
     def _reading(self) -> Reader:
         if self._reader is None:

@@ -13,9 +13,10 @@ import pyarrow as pa
 
 from sources.bitrix24 import tables
 from sources.bitrix24.client import BATCH_SIZE, Answer
-from sources.bitrix24.details import PAGE_SIZE, Detail, Owner
+from sources.bitrix24.details import Detail, Owner
 from sources.bitrix24.errors import ASK, PortalError
 from sources.bitrix24.extraction import Extraction, Tables
+from sources.bitrix24.reading import PAGE_SIZE
 
 _OF_THE_METHOD = frozenset({"insufficient_scope", "error_method_not_found"})
 """Codes that every other owner would meet too."""
@@ -40,70 +41,59 @@ class DetailReader:
                 yield waiting.popleft()
 
         method = self.detail.table.method
-        refused: list[PortalError] = []
         for result in self.extraction.reader.run(jobs, self._work, method, waiting.append):
             if result is None:
                 yield None
                 continue
-            rows, marks, errors = result
-            refused += errors
+            rows, marks, refused = result
+            told = self.extraction.tally.refused_owners.setdefault(self.detail.name, {})
+            told |= {(owner.type, owner.id): str(error) for owner, error in refused}
             self.marks.append(marks)
             yield rows
         if owners:
             self.extraction.say_progress(self.detail.name, None)
-        if refused:
-            # They are asked again by the next load, the others are not.
-            # Told, but no failure of the load: one card that the portal chokes on must not stop it.
-            raise PortalError(
-                f"{len(refused):,} of {len(owners):,} owners could not be read. {refused[0]}",
-                refused[0].code,
-                is_refusal=True,
-            )
 
-    def _work(self, job: list[Owner]) -> tuple[pa.Table, pa.Table, list[PortalError]]:
+    def _work(self, job: list[Owner]) -> tuple[pa.Table, pa.Table, list[tuple[Owner, PortalError]]]:
         client, detail = self.extraction.client, self.detail
-        rows: list[Any] = []
-        refused: dict[str, PortalError] = {}
+        rows: dict[Owner, list[Any]] = {owner: [] for owner in job}
+        refused: list[tuple[Owner, PortalError]] = []
         at: dt.datetime | None = None
-        left = {f"c{place}": (owner, 0) for place, owner in enumerate(job)}
+        left = dict.fromkeys(job, 0)
         while left:
-            commands = {key: detail.command(*asked) for key, asked in left.items()}
-            answers = client.batch_with_errors(commands)
-            self._check(answers, left)
-            following: dict[str, tuple[Owner, int]] = {}
+            asked = {f"c{place}": owner for place, owner in enumerate(left)}
+            answers = client.batch_with_errors(
+                {key: detail.command(owner, left[owner]) for key, owner in asked.items()}
+            )
+            self._check(answers)
+            following: dict[Owner, int] = {}
             for key, answer in answers.items():
+                owner = asked[key]
                 if isinstance(answer, PortalError):
                     if answer.code != "not_found":
-                        refused[key] = answer
+                        # Asked again by the next load, from the first page on.
+                        refused.append((owner, answer))
+                        del rows[owner]
                     continue
                 at = at or answer.server_now
-                owner, after = left[key]
                 found = detail.rows(answer.result, owner)
-                rows += found
+                rows[owner] += found
                 if detail.is_paged and len(found) >= PAGE_SIZE:
-                    following[key] = (owner, self._last_id(found, after))
+                    following[owner] = self._last_id(found, left[owner])
             left = following
         at = at or dt.datetime.now(dt.UTC)
-        table = self.extraction.parse(detail.table, rows, at, detail.name)
-        answered = [owner for place, owner in enumerate(job) if f"c{place}" not in refused]
-        marks = self._marks(answered, rows, at)
-        return table, marks, list(refused.values())
+        everything = [row for found in rows.values() for row in found]
+        table = self.extraction.parse(detail.table, everything, at, detail.name)
+        return table, self._marks(rows, at), refused
 
-    def _check(
-        self,
-        answers: Mapping[str, Answer | PortalError],
-        asked: Mapping[str, tuple[Owner, int]],
-    ) -> None:
+    def _check(self, answers: Mapping[str, Answer | PortalError]) -> None:
         """Raise where the method is refused altogether, not only for some owners."""
-        errors = {key: answer for key, answer in answers.items() if isinstance(answer, PortalError)}
-        for key, error in errors.items():
-            if error.code == "not_found":
-                continue
-            is_of_owner = error.code not in _OF_THE_METHOD and not error.is_portal_wide
-            # Behind a first page that came, a refusal would leave an owner with half of its rows.
-            is_first_page = asked[key][1] == 0
-            if not (is_of_owner and is_first_page) or len(errors) == len(answers) > 1:
+        errors = [answer for answer in answers.values() if isinstance(answer, PortalError)]
+        denied = [error for error in errors if error.code == "access_denied"]
+        for error in errors:
+            if error.code in _OF_THE_METHOD or error.is_portal_wide:
                 raise error
+        if len(denied) == BATCH_SIZE:
+            raise denied[0]
 
     def _last_id(self, found: list[Any], after: int) -> int:
         ids = []
@@ -118,14 +108,7 @@ class DetailReader:
             )
         return last
 
-    def _marks(self, owners: list[Owner], rows: list[Any], at: dt.datetime) -> pa.Table:
-        counts: dict[tuple[str, int], int] = {}
-        for row in rows:
-            try:
-                key = self.detail.owner_of(row)
-            except (KeyError, TypeError, ValueError):
-                continue
-            counts[key] = counts.get(key, 0) + 1
+    def _marks(self, rows: Mapping[Owner, list[Any]], at: dt.datetime) -> pa.Table:
         return pa.Table.from_pylist(
             [
                 {
@@ -135,9 +118,9 @@ class DetailReader:
                     "owner_id": owner.id,
                     "owner_changed_at": owner.changed_at,
                     "read_at": at.astimezone(dt.UTC),
-                    "rows_received": counts.get((owner.type, owner.id), 0),
+                    "rows_received": len(found),
                 }
-                for owner in owners
+                for owner, found in rows.items()
             ],
             schema=tables.DETAIL_READS_SCHEMA,
         )

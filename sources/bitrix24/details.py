@@ -19,8 +19,6 @@ from sources.bitrix24.lists import command, listed
 from sources.bitrix24.tables import RawTable
 from sources.connection import Waiting
 
-PAGE_SIZE = 50
-
 
 @dataclass(frozen=True)
 class Owner:
@@ -43,20 +41,20 @@ class Detail:
 
     Attributes:
         table: where the rows go.
-        candidates: SQL of owner_type, owner_id and changed_at of everything that has details;
-            `{key}` is the source key.
+        owners: the entities of the owners.
+        candidates: SQL of owner_type, owner_id, changed_at and created_at of everything that has
+            details; `{schema}` is the raw schema.
         request: parameters that read one owner, with rows above an id.
         rows: rows of an answer, with what the portal leaves out.
-        owner_of: the owner a row belongs to.
         is_paged: by 50, in the order of ids.
         everything: SQL that counts all owners, where some need no reading.
     """
 
     table: RawTable
+    owners: tuple[str, ...]
     candidates: str
     request: Callable[[Owner, int], dict[str, Any]]
     rows: Callable[[Any, Owner], list[Any]]
-    owner_of: Callable[[Mapping[str, Any]], tuple[str, int]]
     is_paged: bool
     everything: str = ""
 
@@ -99,10 +97,30 @@ def waiting(
     return Waiting(pending, int(row[0]) if row else 0)
 
 
+def forget(
+    warehouse: duckdb.DuckDBPyConnection,
+    detail: Detail,
+    schema: str,
+    source_key: str,
+    start: dt.datetime,
+    end: dt.datetime,
+) -> int:
+    """Make the details of owners created in `[start, end)` due again; how many owners."""
+    row = warehouse.execute(
+        f"delete from {schema}.detail_reads "
+        "where source_key = $source_key and entity = $entity and (owner_type, owner_id) in ("
+        f"select (owner_type, owner_id) from ({detail.candidates.format(schema=schema)}) "
+        "where created_at >= $start and created_at < $end)",
+        {"source_key": source_key, "entity": detail.name, "start": start, "end": end},
+    ).fetchone()
+    return int(row[0]) if row else 0
+
+
 def _pending(detail: Detail, schema: str) -> str:
     return (
         f"with candidates as ({detail.candidates.format(schema=schema)}) "
-        f"select candidates.* from candidates left join {schema}.detail_reads as reads "
+        f"select candidates.owner_type, candidates.owner_id, candidates.changed_at from candidates "
+        f"left join {schema}.detail_reads as reads "
         "on reads.source_key = $source_key and reads.entity = $entity "
         "and reads.owner_type = candidates.owner_type and reads.owner_id = candidates.owner_id "
         "where reads.owner_id is null or candidates.changed_at > reads.owner_changed_at "
@@ -137,21 +155,23 @@ def _with(constants: Mapping[str, Any], rows: list[Any]) -> list[Any]:
 
 PRODUCT_ROWS = Detail(
     tables.PRODUCT_ROWS,
-    "select 'deal' as owner_type, id as owner_id, date_modify as changed_at "
-    "from {schema}.deals where source_key = $source_key",
+    ("deals",),
+    "select 'deal' as owner_type, id as owner_id, date_modify as changed_at, "
+    "date_create as created_at from {schema}.deals where source_key = $source_key",
     request=_product_rows,
     rows=lambda result, owner: listed(result, "productRows"),
-    owner_of=lambda row: ("deal", int(row["ownerId"])),
     is_paged=True,
 )
 ACTIVITY_BINDINGS = Detail(
     tables.ACTIVITY_BINDINGS,
+    ("activities",),
     # A call that belongs to the only card of its client is bound to that card: nothing to ask.
     """
     select
         'activity' as owner_type,
         activities.id as owner_id,
-        null::timestamptz as changed_at
+        activities.last_updated as changed_at,
+        activities.created as created_at
     from {schema}.activities as activities
     left join {schema}.deals as deals
         on activities.source_key = deals.source_key
@@ -185,37 +205,35 @@ ACTIVITY_BINDINGS = Detail(
     """,
     request=lambda owner, after: {"activityId": owner.id},
     rows=lambda result, owner: _with({"activityId": owner.id}, listed(result)),
-    owner_of=lambda row: ("activity", int(row["activityId"])),
     is_paged=False,
     everything="select count(*) from {schema}.activities "
     "where source_key = $source_key and type_id = 2",
 )
 TASK_HISTORY = Detail(
     tables.TASK_HISTORY,
-    "select 'task' as owner_type, id as owner_id, changed_date as changed_at "
-    "from {schema}.tasks where source_key = $source_key",
+    ("tasks",),
+    "select 'task' as owner_type, id as owner_id, changed_date as changed_at, "
+    "created_date as created_at from {schema}.tasks where source_key = $source_key",
     request=lambda owner, after: {"taskId": owner.id},
     rows=lambda result, owner: _with({"taskId": owner.id}, listed(result, "list")),
-    owner_of=lambda row: ("task", int(row["taskId"])),
     is_paged=False,
 )
 TIMELINE_COMMENTS = Detail(
     tables.TIMELINE_COMMENTS,
-    # A new comment moves the time of the card's last activity where the portal keeps one.
+    ("deals", "leads"),
     """
-    select 'deal' as owner_type, id as owner_id,
-        greatest(date_modify, last_activity_time) as changed_at
+    select 'deal' as owner_type, id as owner_id, date_modify as changed_at,
+        date_create as created_at
     from {schema}.deals where source_key = $source_key
     union all
-    select 'lead' as owner_type, id as owner_id,
-        greatest(date_modify, last_activity_time) as changed_at
+    select 'lead' as owner_type, id as owner_id, date_modify as changed_at,
+        date_create as created_at
     from {schema}.leads where source_key = $source_key
     """,
     request=_comments,
     rows=lambda result, owner: _with(
         {"ENTITY_TYPE": owner.type, "ENTITY_ID": owner.id}, listed(result)
     ),
-    owner_of=lambda row: (str(row["ENTITY_TYPE"]), int(row["ENTITY_ID"])),
     is_paged=True,
 )
 DETAILS: tuple[Detail, ...] = (PRODUCT_ROWS, ACTIVITY_BINDINGS, TASK_HISTORY, TIMELINE_COMMENTS)

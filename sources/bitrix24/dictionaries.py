@@ -1,7 +1,8 @@
-"""Lists that only know offsets: read whole by every load, and checked against the count."""
+"""Lists without a cursor: read whole by every load, and compared with the portal's count."""
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -30,6 +31,7 @@ class Dictionaries:
         self._cut = cut
         self._types = (lists.DEAL, lists.INVOICE, *smart_processes)
         self._pipelines: list[Any] | None = None
+        self._pipelines_counted = 0
         self._fields: dict[str, Mapping[str, Any]] | None = None
         self.readers: Mapping[str, Callable[[], Tables]] = {
             "users": self._users,
@@ -42,35 +44,50 @@ class Dictionaries:
         }
 
     def _users(self) -> Tables:
-        yield self._whole(tables.USERS, {"sort": "ID", "order": "ASC"})
+        yield self._whole(tables.USERS, {"sort": "ID", "order": "ASC"}, "ID")
 
     def _departments(self) -> Tables:
-        yield self._whole(tables.DEPARTMENTS, {"sort": "ID", "order": "ASC"})
+        yield self._whole(tables.DEPARTMENTS, {"sort": "ID", "order": "ASC"}, "ID")
 
-    def _whole(self, table: RawTable, parameters: Mapping[str, Any]) -> pa.Table:
-        """All pages of a list that only knows offsets, read again when it changed meanwhile."""
+    def _currencies(self) -> Tables:
+        yield self._whole(tables.CURRENCIES, {}, "CURRENCY")
+
+    def _whole(self, table: RawTable, parameters: Mapping[str, Any], key: str) -> pa.Table:
+        rows, total, at = self._steady(table.method, parameters, key)
+        self._report(table, total, len(rows))
+        return self._at.parse(table, rows, at, table.name)
+
+    def _steady(
+        self, method: str, parameters: Mapping[str, Any], key: str
+    ) -> tuple[list[Any], int | None, dt.datetime]:
+        """All rows of a list that only knows offsets, its total and the portal's clock.
+
+        A row deleted between two pages moves the next one onto the page before: a list of several
+        pages is read until two readings agree.
+        """
+        before: set[str] | None = None
         for _ in range(LIST_TRIES):
-            rows: list[Any] = []
-            totals: set[int | None] = set()
-            total: int | None = None
-            at = self._cut.at
-            for answer in self._at.client.pages(table.method, parameters):
-                rows += listed(answer.result)
-                total, at = answer.total, answer.server_now
-                totals.add(total)
-            ids = {str(row.get("ID")) for row in rows if isinstance(row, dict)}
-            # A row deleted between two pages moves the next one onto the page before.
-            if total is None or (len(ids) >= total and len(totals) == 1):
-                self._at.tally.reported[table.name] = max(total or 0, len(ids))
-                return self._at.parse(table, rows, at, table.name)
-            logger.info("%s changed while it was read, reading it again", table.name)
+            answers = list(self._at.client.pages(method, parameters))
+            rows = [row for answer in answers for row in listed(answer.result)]
+            total, at = answers[-1].total, answers[-1].server_now
+            keys = {str(row.get(key)) for row in rows if isinstance(row, dict)}
+            is_whole = len({answer.total for answer in answers}) == 1 and len(keys) >= (total or 0)
+            if is_whole and (len(answers) == 1 or keys == before):
+                return rows, total, at
+            before = keys
+            logger.info("%s is read again, to be sure of all its pages", method)
         raise PortalError(
-            f"{self._at.client.host} counts {total} {table.name} and returns {len(ids)}: {ASK}"
+            f"{self._at.client.host} counts {total} rows of {method} and returns {len(keys)}: {ASK}"
         )
+
+    def _report(self, table: RawTable, total: int | None, rows: int) -> None:
+        """Note the portal's own count; where it has none, there is nothing to compare with."""
+        if total:
+            self._at.tally.reported[table.name] = max(total, rows)
 
     def _categories(self) -> Tables:
         rows = self._all_pipelines()
-        self._at.tally.reported[tables.CATEGORIES.name] = len(rows)
+        self._report(tables.CATEGORIES, self._pipelines_counted, len(rows))
         yield self._at.parse(tables.CATEGORIES, rows, self._cut.at, tables.CATEGORIES.name)
 
     def _all_pipelines(self) -> list[Any]:
@@ -92,6 +109,7 @@ class Dictionaries:
                         # Without its pipelines and stages the type's own list is not whole.
                         self._at.tally.refused[self._list_of(int(number))] = str(answer)
                     continue
+                self._pipelines_counted += answer.total or 0
                 found += [
                     {"entityTypeId": int(number), **row} if isinstance(row, dict) else row
                     for row in listed(answer.result)
@@ -108,27 +126,25 @@ class Dictionaries:
         """Stages of every pipeline, lead statuses and sources; a batch asks for 50 of them."""
         table = tables.STATUSES
         names = ["SOURCE", "STATUS", "DEAL_STAGE", *self._stage_lists()]
+        requests = {name: {"filter": {"ENTITY_ID": name}} for name in names}
         rows: list[Any] = []
         total = 0
         at = self._cut.at
         for first in range(0, len(names), BATCH_SIZE):
-            commands = {
-                name: command(table.method, {"filter": {"ENTITY_ID": name}})
-                for name in names[first : first + BATCH_SIZE]
-            }
-            answers = self._at.client.batch_with_errors(commands, may_wait=True)
+            part = names[first : first + BATCH_SIZE]
+            answers = self._at.client.batch_with_errors(
+                {name: command(table.method, requests[name]) for name in part}, may_wait=True
+            )
             for name, answer in answers.items():
                 if isinstance(answer, PortalError):
                     raise answer
-                at = answer.server_now
-                rows += listed(answer.result)
-                total += answer.total or 0
+                found, counted, at = listed(answer.result), answer.total, answer.server_now
                 if answer.next is not None:
                     # A pipeline of more than 50 stages: the batch holds its first page only.
-                    parameters = {"filter": {"ENTITY_ID": name}}
-                    for rest in self._at.client.pages(table.method, parameters, answer.next):
-                        rows += listed(rest.result)
-        self._at.tally.reported[table.name] = max(total, len(rows))
+                    found, counted, at = self._steady(table.method, requests[name], "STATUS_ID")
+                rows += found
+                total += counted or 0
+        self._report(table, total, len(rows))
         yield self._at.parse(table, rows, at, table.name)
 
     def _stage_lists(self) -> Iterator[str]:
@@ -143,12 +159,6 @@ class Dictionaries:
                 yield f"DYNAMIC_{kind}_STAGE_{number}"
             elif number:
                 yield f"DEAL_STAGE_{number}"
-
-    def _currencies(self) -> Tables:
-        answer = self._at.client.call(tables.CURRENCIES.method)
-        rows = listed(answer.result)
-        self._at.tally.reported[tables.CURRENCIES.name] = len(rows)
-        yield self._at.parse(tables.CURRENCIES, rows, answer.server_now, tables.CURRENCIES.name)
 
     def _custom_fields(self) -> Tables:
         rows = [
@@ -169,7 +179,6 @@ class Dictionaries:
         yield self._fields_table(tables.CUSTOM_FIELD_OPTIONS, rows)
 
     def _fields_table(self, table: RawTable, rows: list[Any]) -> pa.Table:
-        self._at.tally.reported[table.name] = len(rows)
         declared = {column.field for column in table.columns}
         known = [{name: row.get(name) for name in declared} for row in rows]
         return self._at.parse(table, known, self._cut.at, table.name)

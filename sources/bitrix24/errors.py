@@ -91,7 +91,8 @@ def portal_error(
         remedy = _REMEDIES[known].format(connection=connection)
     elif status in (401, 403):
         remedy = _REMEDIES["invalid_credentials"].format(connection=connection)
-        is_portal_wide = True
+        # 403 may be about this one method.
+        is_portal_wide, is_refusal = status == 401, status == 403
     else:
         said = (description or code or f"HTTP {status}").rstrip(".")
         return PortalError(f"{where}: {said} (code {code or status}); {ASK}", known)
@@ -122,7 +123,7 @@ ASK = (
 _SCOPES = "crm, user, department, telephony and task"
 _NEW_WEBHOOK = (
     "the webhook of connection '{connection}' is unknown, revoked or expired; make a new one in "
-    "the portal and put its address into the secrets."
+    "the portal and put its address into the secrets (an application: make authorise)."
 )
 _REMEDIES: Mapping[str, str] = {
     "invalid_credentials": _NEW_WEBHOOK,

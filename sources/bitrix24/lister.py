@@ -20,13 +20,11 @@ from typing import Any
 import dlt
 import pyarrow as pa
 
-from sources.bitrix24 import lists, tables
 from sources.bitrix24.client import BATCH_SIZE, Answer
-from sources.bitrix24.details import PAGE_SIZE
 from sources.bitrix24.errors import PortalError
 from sources.bitrix24.extraction import Extraction, Tables
 from sources.bitrix24.lists import IdList
-from sources.bitrix24.reading import Block, Span, spans
+from sources.bitrix24.reading import PAGE_SIZE, Block, Span, spans
 from sources.connection import Cut, Request
 
 ROWS_PER_PACKAGE = 200_000
@@ -34,16 +32,6 @@ ROWS_PER_PACKAGE = 200_000
 GAP_READ_IN_RANGES = 20_000
 """New ids from which on a growing list is read in ranges side by side."""
 OVERLAP = dt.timedelta(hours=1)
-CALLS_TRAILING_WINDOW = dt.timedelta(days=7)
-
-GROWING = (
-    tables.LEAD_STAGE_HISTORY,
-    tables.STAGE_HISTORY,
-    tables.INVOICE_STAGE_HISTORY,
-    tables.ACTIVITIES,
-    tables.CALLS,
-)
-"""Lists whose rows come by ascending id and, calls and activities apart, never change."""
 
 
 @dataclass
@@ -61,6 +49,9 @@ class Lister:
         if name in self.cut.refused:
             self.extraction.tally.refused[name] = self.cut.refused[name]
             return
+        if name in self.cut.failed:
+            self.extraction.tally.failed[name] = self.cut.failed[name]
+            return
         if self.request.ids is not None:
             yield from self._by_ids(list(self.request.ids[name]))
         elif self.request.window is not None:
@@ -73,21 +64,20 @@ class Lister:
         if not state.get("is_read"):
             yield from self._first_read(state)
             return
-        since = state.get("modified_since")
-        now = (self.cut.at - OVERLAP).isoformat(timespec="seconds")
-        if self.entity.modified is None and self.entity.table not in GROWING:
+        if self.entity.grows:
+            known = int(state["last_id"])
+            yield from self._filled_later(known, state.get("modified_since"))
+            yield from self._beyond(state, known)
+        elif self.entity.modified:
+            changed = {f">={self.entity.modified}": state["modified_since"]}
+            yield from self._blocks(changed, [Span(0, None, 1)])
+        else:
             # The portal does not say when a product changed.
             reported = self.cut.reported[self.entity.name]
             yield from self._blocks(
                 {}, spans(0, reported.upper_id or 0, reported.rows or 0, reported.first_id)
             )
-        elif self.entity.table in GROWING:
-            known = int(state["last_id"])
-            yield from self._filled_later(known, since)
-            yield from self._beyond(state, known)
-        else:
-            yield from self._blocks({f">={self.entity.modified}": since}, [Span(0, None, 1)])
-        state["modified_since"] = now
+        state["modified_since"] = (self.cut.at - OVERLAP).isoformat(timespec="seconds")
 
     def _first_read(self, state: dict[str, Any]) -> Tables:
         """Range by range up to the highest id of the cut; what comes later is the next load's."""
@@ -120,8 +110,8 @@ class Lister:
     def _filled_later(self, known: int, since: str | None) -> Tables:
         """Rows up to the cursor that the portal may have changed."""
         known_ids = {f"<={self.entity.id_field}": known}
-        if self.entity is lists.CALLS:
-            window = (self.cut.at - CALLS_TRAILING_WINDOW).isoformat(timespec="seconds")
+        if self.entity.trailing_window:
+            window = (self.cut.at - self.entity.trailing_window).isoformat(timespec="seconds")
             filters = {f">={self.entity.created}": window, **known_ids}
             yield from self._blocks(filters, [Span(0, None, 1)])
         elif self.entity.modified and since:

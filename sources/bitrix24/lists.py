@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,10 @@ class IdList:
         in_filter: the filter that takes a list of ids; none where the method has none.
         constants: fields that every row gets, since the portal doesn't print them.
         entity: its name in logs and reconciliation; the table's unless several share it.
+        grows: rows come by ascending id and, those with a time of change apart, never change.
+        trailing_window: how far back a growing list is read again, for fields filled later.
+        is_core: without it no report is right.
+        sweep_days: how often its ids are compared though the counts agree.
     """
 
     table: RawTable
@@ -47,6 +52,10 @@ class IdList:
     in_filter: str | None = None
     constants: Mapping[str, Any] = field(default_factory=dict)
     entity: str = ""
+    grows: bool = False
+    trailing_window: dt.timedelta | None = None
+    is_core: bool = False
+    sweep_days: int | None = None
 
     @property
     def name(self) -> str:
@@ -137,11 +146,14 @@ def _flat(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
             yield full, "" if value is None else str(value)
 
 
+SWEEP_DAYS = 7
+"""People delete CRM objects and tasks; what only ever grows is swept when its count differs."""
+CALLS_TRAILING_WINDOW = dt.timedelta(days=7)
 _CRM_SELECT = ["*", "UF_*"]
 _ONLY_ID: Mapping[str, Any] = {"select": ["ID"]}
 
 
-def _cards(table: RawTable, *multiple: str) -> IdList:
+def _cards(table: RawTable, *multiple: str, is_core: bool = False) -> IdList:
     """A classic CRM list; multiple fields have to be named."""
     return IdList(
         table,
@@ -150,14 +162,22 @@ def _cards(table: RawTable, *multiple: str) -> IdList:
         created="DATE_CREATE",
         id_select=_ONLY_ID,
         in_filter="@ID",
+        is_core=is_core,
+        sweep_days=SWEEP_DAYS,
     )
 
 
 COMPANIES = _cards(tables.COMPANIES, "PHONE", "EMAIL")
 CONTACTS = _cards(tables.CONTACTS, "PHONE", "EMAIL")
 LEADS = _cards(tables.LEADS, "PHONE", "EMAIL")
-DEALS = _cards(tables.DEALS)
-PRODUCTS = IdList(tables.PRODUCTS, created="DATE_CREATE", id_select=_ONLY_ID, in_filter="@ID")
+DEALS = _cards(tables.DEALS, is_core=True)
+PRODUCTS = IdList(
+    tables.PRODUCTS,
+    created="DATE_CREATE",
+    id_select=_ONLY_ID,
+    in_filter="@ID",
+    sweep_days=SWEEP_DAYS,
+)
 
 
 def items(table: RawTable, entity_type_id: int, entity: str = "") -> IdList:
@@ -173,10 +193,11 @@ def items(table: RawTable, entity_type_id: int, entity: str = "") -> IdList:
         in_filter="@id",
         constants={"entityTypeId": entity_type_id} if table is tables.SMART_ITEMS else {},
         entity=entity,
+        sweep_days=SWEEP_DAYS,
     )
 
 
-def _history(table: RawTable, entity_type_id: int) -> IdList:
+def _history(table: RawTable, entity_type_id: int, *, is_core: bool = False) -> IdList:
     return IdList(
         table,
         {"entityTypeId": entity_type_id},
@@ -184,12 +205,14 @@ def _history(table: RawTable, entity_type_id: int) -> IdList:
         created="CREATED_TIME",
         id_select=_ONLY_ID,
         in_filter="@ID",
+        grows=True,
+        is_core=is_core,
     )
 
 
 INVOICES = items(tables.INVOICES, INVOICE)
 LEAD_STAGE_HISTORY = _history(tables.LEAD_STAGE_HISTORY, LEAD)
-STAGE_HISTORY = _history(tables.STAGE_HISTORY, DEAL)
+STAGE_HISTORY = _history(tables.STAGE_HISTORY, DEAL, is_core=True)
 INVOICE_STAGE_HISTORY = _history(tables.INVOICE_STAGE_HISTORY, INVOICE)
 ACTIVITIES = IdList(
     tables.ACTIVITIES,
@@ -197,6 +220,7 @@ ACTIVITIES = IdList(
     created="CREATED",
     id_select=_ONLY_ID,
     in_filter="@ID",
+    grows=True,
 )
 _TASK_SELECT = [
     "ID",
@@ -226,5 +250,23 @@ TASKS = IdList(
     created="CREATED_DATE",
     id_select=_ONLY_ID,
     in_filter="ID",
+    sweep_days=SWEEP_DAYS,
 )
-CALLS = IdList(tables.CALLS, is_upper_case=True, created="CALL_START_DATE")
+CALLS = IdList(
+    tables.CALLS,
+    is_upper_case=True,
+    created="CALL_START_DATE",
+    grows=True,
+    trailing_window=CALLS_TRAILING_WINDOW,
+)
+CARDS = (PRODUCTS, COMPANIES, CONTACTS, LEADS, DEALS, INVOICES)
+"""In loading order; the items of smart processes come behind them."""
+EVENTS = (
+    LEAD_STAGE_HISTORY,
+    STAGE_HISTORY,
+    INVOICE_STAGE_HISTORY,
+    ACTIVITIES,
+    TASKS,
+    CALLS,
+)
+"""What points to cards, in loading order."""

@@ -416,8 +416,8 @@ _STORED_REMEDIES: Mapping[str, str] = {
         "secrets are whole and without blanks, and that token_url is right"
     ),
     "insufficient_scope": (
-        "the application asks for more than its card allows; tick crm, user, department and "
-        f"telephony in its card in the portal, then {AUTHORISE_ANEW}"
+        "the application asks for more than its card allows; tick crm, user, department, "
+        f"telephony and task in its card in the portal, then {AUTHORISE_ANEW}"
     ),
     "payment_required": (
         "the portal's or the application's paid or trial period is over, or the application was "

@@ -187,9 +187,11 @@ def test_connections_have_their_own_log(books: Books) -> None:
     other.write_log(
         hours(1), [EntityLoad("deals", "deals", upper_id=99, rows_reported=7, was_swept=True)]
     )
-    books.write_log(hours(1), [EntityLoad("deals", "deals", upper_id=10, rows_reported=5)])
+    books.write_log(
+        hours(1), [EntityLoad("deals", "deals", upper_id=10, rows_received=5, rows_deleted=2)]
+    )
     assert (books.upper_ids(), other.upper_ids()) == ({"deals": 10}, {"deals": 99})
-    assert books.last_loads()["deals"][0] == 5
+    assert books.last_loads()["deals"][0] == 2
 
 
 def test_the_first_load_counts_as_a_sweep(books: Books) -> None:
@@ -201,9 +203,10 @@ def test_the_first_load_counts_as_a_sweep(books: Books) -> None:
     assert books.last_swept_at() == {"deals": hours(2)}
 
 
-def test_the_last_known_count_outlasts_a_load_that_could_not_count(books: Books) -> None:
+def test_what_was_gone_outlasts_a_load_that_could_not_read(books: Books) -> None:
     books.write_log(
-        hours(0), [EntityLoad("users", "users", rows_reported=7, complete_up_to=hours(0))]
+        hours(0),
+        [EntityLoad("users", "users", rows_received=9, rows_deleted=7, complete_up_to=hours(0))],
     )
     books.write_log(
         hours(1), [EntityLoad("users", "users", problem="refused.", complete_up_to=hours(0))]

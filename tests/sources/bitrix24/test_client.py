@@ -19,7 +19,13 @@ import pytest
 import requests
 
 from sources.bitrix24 import tables
-from sources.bitrix24.client import PASSING_TRIES, Answer, Bitrix24Client, MethodBlockedError
+from sources.bitrix24.client import (
+    DECODING_THREADS,
+    PASSING_TRIES,
+    Answer,
+    Bitrix24Client,
+    MethodBlockedError,
+)
 from sources.bitrix24.errors import PortalError
 from sources.demo.faults import FaultPlan
 from sources.demo.limiter import LeakyBucket
@@ -504,8 +510,50 @@ def test_a_server_error_of_one_command_is_tried_again(
     served.fault_plan = FaultPlan([broken])
     assert client.batch({"users": "user.get"})["users"].total == 1
     served.fault_plan = FaultPlan([{**broken, "times": "forever"}])
-    assert "failed inside a batch" in str(refusal(lambda: client.batch({"users": "user.get"})))
+    assert "refused user.get" in str(refusal(lambda: client.batch({"users": "user.get"})))
     assert len(waits) == 1 + PASSING_TRIES - 1
+
+
+def test_a_command_that_never_passes_leaves_the_others_their_answers(
+    portal: tuple[Portal, Bitrix24Client],
+) -> None:
+    served, client = portal
+    served.fault_plan = FaultPlan(
+        [
+            {
+                "method": "user.get",
+                "action": "command_error",
+                "code": "INTERNAL_SERVER_ERROR",
+                "times": "forever",
+            }
+        ]
+    )
+    answers = client.batch_with_errors({"users": "user.get", "deals": "crm.deal.list"})
+    assert isinstance(answers["users"], PortalError)
+    assert isinstance(answers["deals"], Answer)
+    assert answers["deals"].total == DEALS
+
+
+def test_waits_for_the_bucket_use_up_no_try(scripted: Scripted, waits: list[float]) -> None:
+    busy = (503, {"error": "QUERY_LIMIT_EXCEEDED", "error_description": "Too many requests"})
+    client = scripted.says(*[busy] * (PASSING_TRIES + 2), (502, b"<html>"), (200, {"result": 1}))
+    assert client.call("profile").result == 1
+    assert len(waits) == PASSING_TRIES + 3
+
+
+def test_what_waits_for_its_next_try_holds_no_turn(scripted: Scripted) -> None:
+    client = scripted.says((403, {"error": "ACCESS_DENIED", "error_description": "No"}))
+    with client.one_of_few():
+        refusal(lambda: client.call("profile"))
+        assert not client._local.has_turn
+    assert client._turns._value == DECODING_THREADS
+
+
+def test_a_secret_that_the_portal_quotes_is_masked(scripted: Scripted) -> None:
+    client = scripted.says(
+        (400, {"error": "ODD", "error_description": f"No route /rest/1/{SECRET}/profile"})
+    )
+    assert "No route /rest/1/…/profile" in str(refusal(lambda: client.call("profile")))
 
 
 def test_a_blocked_portal_is_told_at_once(

@@ -113,16 +113,21 @@ def test_an_invalid_webhook_is_told_in_one_sentence(served: SERVED) -> None:
     assert message == (
         "127.0.0.1 refused server.time (INVALID_CREDENTIALS): the webhook of connection 'shop' is "
         "unknown, revoked or expired; make a new one in the portal and put its address into the "
-        "secrets."
+        "secrets (an application: make authorise)."
     )
     assert refused.value.is_portal_wide
 
 
-def test_an_error_that_is_no_refusal_stops_the_cut(served: SERVED) -> None:
+def test_a_list_that_cannot_be_counted_does_not_keep_the_others_from_being_read(
+    served: SERVED,
+) -> None:
     portal, _ = served
     portal.faults["crm.company.list"] = [MethodError(400, "INVALID_ARG_VALUE", "Invalid filter")]
-    with pytest.raises(PortalError, match=r"refused crm\.company\.list: Invalid filter"):
-        connector(served).cut()
+    cut = connector(served).cut()
+    assert list(cut.failed) == ["companies"]
+    assert "refused crm.company.list: Invalid filter" in cut.failed["companies"]
+    assert "companies" not in cut.reported
+    assert cut.reported["deals"] == Reported(0, 0, None)
 
 
 def test_a_recount_goes_up_to_the_same_ids(served: SERVED) -> None:

@@ -134,8 +134,8 @@ def test_owners_of_another_connection_are_not_due(raw: Raw) -> None:
     assert raw.due(PRODUCT_ROWS, key=OTHER) == [("deal", 1)]
 
 
-def test_a_comment_makes_its_deal_or_lead_due(raw: Raw) -> None:
-    raw.add("deals", id=1, date_modify=after(0), last_activity_time=after(9))
+def test_comments_are_read_again_when_their_deal_or_lead_changes(raw: Raw) -> None:
+    raw.add("deals", id=1, date_modify=after(9))
     raw.add("leads", id=1, date_modify=after(5))
     raw.read(TIMELINE_COMMENTS, "deal", 1, after(0))
     raw.read(TIMELINE_COMMENTS, "lead", 1, after(5))
@@ -206,7 +206,10 @@ def fetch(
     found = list(DetailReader(extraction, detail, due, marks).read())
     rows = [row for table in found if table is not None for row in table.to_pylist()]
     noted = [row for table in marks for row in table.to_pylist()]
-    assert [row["owner_id"] for row in noted] == [number for _, number in owners]
+    refused = tally.refused_owners.get(detail.name, {})
+    assert [row["owner_id"] for row in noted] == [
+        n for kind, n in owners if (kind, n) not in refused
+    ]
     assert tally.received.get(detail.name, 0) == len(rows)
     return rows, {row["owner_id"]: row["rows_received"] for row in noted}, tally
 
@@ -290,10 +293,11 @@ def test_an_owner_that_must_not_be_read_stays_due_and_does_not_stop_the_others(
     served.fault_plan = FaultPlan([{"method": "crm.timeline.comment.list", **denied}])
     marks = list[pa.Table]()
     owners = {TIMELINE_COMMENTS.name: [Owner("deal", 1, None), Owner("deal", 2, None)]}
-    extraction = Extraction(reader, KEY, Tally())
-    with pytest.raises(PortalError, match="1 of 2 owners could not be read") as told:
-        list(DetailReader(extraction, TIMELINE_COMMENTS, owners, marks).read())
-    assert told.value.is_refusal
+    tally = Tally()
+    extraction = Extraction(reader, KEY, tally)
+    list(DetailReader(extraction, TIMELINE_COMMENTS, owners, marks).read())
+    assert list(tally.refused_owners[TIMELINE_COMMENTS.name]) == [("deal", 1)]
+    assert (tally.refused, tally.failed) == ({}, {})
     noted = [(row["owner_id"], row["rows_received"]) for row in marks[0].to_pylist()]
     assert noted == [(2, 1)]
 
@@ -306,16 +310,72 @@ def test_a_method_that_is_refused_altogether_is_an_error(portal: tuple[Portal, R
     assert refused.value.is_refusal
 
 
-@pytest.mark.parametrize("code", ["ACCESS_DENIED", ""])
-def test_a_refusal_behind_the_first_page_is_an_error(
-    portal: tuple[Portal, Reader], code: str
+@pytest.mark.parametrize("code", ["ACCESS_DENIED", "", "INTERNAL_SERVER_ERROR"])
+@pytest.mark.parametrize("others", [0, 2])
+def test_owners_that_the_portal_chokes_on_are_told_and_the_others_read(
+    portal: tuple[Portal, Reader], monkeypatch: pytest.MonkeyPatch, code: str, others: int
+) -> None:
+    """However few are asked beside them, and at every load anew."""
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda _: None))
+    served, reader = portal
+    served.store.insert("timeline_comment", [comment(n, n) for n in (1, 2, 3, 4)])
+    bad = {
+        "method": "crm.timeline.comment.list",
+        "action": "command_error",
+        "code": code,
+        "description": "Odd",
+        "times": "forever",
+    }
+    owners = [("deal", n) for n in (1, 2)]
+    # The plan counts commands; the two bad owners come first in each request.
+    served.fault_plan = FaultPlan([bad]) if not others else None
+    batch = reader.client.batch_with_errors
+
+    def choking(commands: dict[str, str], **named: Any) -> Any:
+        answers = batch(commands, **named)
+        error = PortalError("portal refused crm.timeline.comment.list: Odd.", code.casefold())
+        return {key: error if key in ("c0", "c1") else found for key, found in answers.items()}
+
+    if others:
+        monkeypatch.setattr(reader.client, "batch_with_errors", choking)
+        owners += [("deal", n) for n in (3, 4)]
+    rows, noted, tally = fetch(reader, TIMELINE_COMMENTS, owners)
+    assert noted == {3: 1, 4: 1} if others else noted == {}
+    assert sorted(row["entity_id"] for row in rows) == ([3, 4] if others else [])
+    assert set(tally.refused_owners[TIMELINE_COMMENTS.name]) == {("deal", 1), ("deal", 2)}
+    assert (tally.refused, tally.failed) == ({}, {})
+
+
+def test_an_owner_refused_behind_the_first_page_counts_as_not_read(
+    portal: tuple[Portal, Reader],
 ) -> None:
     served, reader = portal
     served.store.insert("timeline_comment", [comment(n, 1) for n in range(1, 121)])
-    refused = {"action": "command_error", "nth": 2, "code": code, "description": "Not now"}
+    refused = {"action": "command_error", "nth": 2, "code": "ODD", "description": "Not now"}
     served.fault_plan = FaultPlan([{"method": "crm.timeline.comment.list", **refused}])
-    with pytest.raises(PortalError):
-        fetch(reader, TIMELINE_COMMENTS, [("deal", 1)])
+    rows, noted, tally = fetch(reader, TIMELINE_COMMENTS, [("deal", 1)])
+    assert (rows, noted) == ([], {})
+    assert list(tally.refused_owners[TIMELINE_COMMENTS.name]) == [("deal", 1)]
+
+
+def test_a_method_that_denies_a_whole_batch_is_refused(portal: tuple[Portal, Reader]) -> None:
+    served, reader = portal
+    denied = {"action": "command_error", "code": "ACCESS_DENIED", "times": "forever"}
+    served.fault_plan = FaultPlan([{"method": "crm.timeline.comment.list", **denied}])
+    with pytest.raises(PortalError, match="lacks a right") as refused:
+        fetch(reader, TIMELINE_COMMENTS, [("deal", n) for n in range(1, 51)])
+    assert refused.value.is_refusal
+
+
+def test_details_of_a_window_are_due_again(raw: Raw) -> None:
+    for deal_id in (1, 2, 3):
+        raw.add("deals", id=deal_id, date_create=after(deal_id), date_modify=after(9))
+        raw.read(PRODUCT_ROWS, "deal", deal_id, after(9))
+        raw.read(TIMELINE_COMMENTS, "deal", deal_id, after(9))
+    found = details.forget(raw.connection, PRODUCT_ROWS, "raw", KEY, after(2), after(3))
+    assert found == 1
+    assert raw.due(PRODUCT_ROWS) == [("deal", 2)]
+    assert raw.due(TIMELINE_COMMENTS) == []
 
 
 def test_a_blocked_method_is_asked_again_and_doubles_nothing(

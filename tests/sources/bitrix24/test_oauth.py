@@ -547,8 +547,8 @@ REFUSALS = {
     "NOT_INSTALLED": "see that it is installed",
     "invalid_grant": r"refresh_token in the secrets is unknown .* make authorise",
     "invalid_request": "are whole and without blanks",
-    "insufficient_scope": "tick crm, user, department and telephony",
-    "invalid_scope": "tick crm, user, department and telephony",
+    "insufficient_scope": "tick crm, user, department, telephony and task",
+    "invalid_scope": "tick crm, user, department, telephony and task",
     "PAYMENT_REQUIRED": "renew it or install it again",
 }
 
