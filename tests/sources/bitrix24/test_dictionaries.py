@@ -81,7 +81,7 @@ def test_a_list_that_never_stands_still_is_an_error(
         for n, row in enumerate(users(*range(100, 120)), start=1)
     ]
     served.fault_plan = FaultPlan(changes)
-    with pytest.raises(PortalError, match="counts .* rows of user.get"):
+    with pytest.raises(PortalError, match=r"counts .* rows of user\.get"):
         read(reader, "users")
 
 
