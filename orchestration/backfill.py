@@ -11,9 +11,9 @@ from orchestration.failures import readable_failures
 from orchestration.progress import relayed_to
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings
+from sources.backfill import backfill_connection
 from sources.company import read_company
 from sources.errors import CallfunnelError, InputError, SourceError
-from sources.loading import backfill_connection
 
 
 class BackfillConfig(Config):

@@ -11,7 +11,8 @@ from sources.bitrix24.oauth import OAuth
 from sources.company import read_company
 from sources.company.rules import ConnectionSection
 from sources.errors import InputError
-from sources.loading import LoadOptions, make_pipeline
+from sources.loading import LoadOptions
+from sources.pipelines import make_pipeline
 from sources.tokens import TokenStore, token_file
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from dagster import Failure
+from dagster import Failure, MetadataValue
 
 from sources.errors import CallfunnelError
 
 
 @contextlib.contextmanager
-def readable_failures() -> Iterator[None]:
-    """Raise a Failure with the sentence of a CallfunnelError, and nothing chained to it."""
+def readable_failures(metadata: Mapping[str, MetadataValue] | None = None) -> Iterator[None]:
+    """Raise a Failure with the sentence of a CallfunnelError, and nothing chained to it.
+
+    Args:
+        metadata: shown with the failure; may be filled until then.
+    """
     problem: str | None = None
     try:
         yield
     except CallfunnelError as error:
         problem = str(error)
     if problem is not None:
-        raise Failure(problem, allow_retries=False)
+        raise Failure(problem, metadata=dict(metadata or {}), allow_retries=False)

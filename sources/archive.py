@@ -345,8 +345,7 @@ def _restore_loaded(
     """Tables that loads merge into: by dlt, each connection through its own pipeline."""
     import dlt
 
-    # Loading writes the archive, so it imports this module.
-    from sources.loading import make_pipeline
+    from sources.pipelines import make_pipeline
 
     by_connection: dict[tuple[str, str], list[_Place]] = {}
     for place in places:

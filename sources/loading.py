@@ -1,30 +1,23 @@
-"""Loading one connection: what is pending first, then the new rows, then the proof that all came.
-
-One dlt pipeline per connection, its state under the company's data, never in HOME: shared state
-silently drops rows of the second company or connection.
-"""
+"""Loading one connection: what is pending first, then new rows, then the proof that all came."""
 
 from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import dlt
-from dlt.common.storages.load_package import PackageStorage
-from dlt.destinations import duckdb as duckdb_destination
-from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
-from dlt.pipeline.exceptions import PipelineStepFailed
 
 from sources.archive import write_archive
 from sources.bookkeeping import Books, EntityLoad, open_books
 from sources.company import Company, company
 from sources.connection import Connector, Cut, Entity, Reported, Request, Tally
-from sources.errors import CallfunnelError, InputError, SourceError
+from sources.errors import SourceError
 from sources.history import observe
+from sources.pipelines import finish_pending, forget_lost_warehouse, run
 
 LOSS_THRESHOLD_SHARE = 0.05
 LOSS_THRESHOLD_ROWS = 20
@@ -32,14 +25,8 @@ LOSS_THRESHOLD_ROWS = 20
 OWNERS_PER_PACKAGE = 5_000
 OWNERS_PER_LOAD = 50_000
 """Owners of each kind of details that one load asks for: 1,000 requests, about 8 minutes."""
-MEMORY_LIMIT = "200MB"
-"""DuckDB's while dlt merges; what does not fit goes to its temporary files."""
 
 logger = logging.getLogger("callfunnel.load")
-# Said for every chunk: the declared JSON columns arrive as Arrow strings, as intended.
-logging.getLogger("dlt").addFilter(
-    lambda record: "several column hints were different" not in record.getMessage()
-)
 
 
 @dataclass(frozen=True)
@@ -101,7 +88,7 @@ class _Load:
     gone: dict[str, list[int]] = field(default_factory=dict)
 
     def run(self, source: Any) -> None:
-        self.load_ids += [str(load_id) for load_id in _run(self.pipeline, source).loads_ids]
+        self.load_ids += [str(load_id) for load_id in run(self.pipeline, source).loads_ids]
 
     @property
     def listed(self) -> list[Entity]:
@@ -110,25 +97,6 @@ class _Load:
             for entity in self.connector.entities
             if entity.is_listed and entity.name in self.cut.reported
         ]
-
-
-def make_pipeline(
-    system: str, connection: str, *, warehouse: Path, pipelines_dir: Path
-) -> dlt.Pipeline:
-    """The pipeline of one connection: `<system>__<connection>` into `raw_<system>`.
-
-    The company's rules go the same way, as system `company`, connection `rules`.
-    """
-    pipelines_dir.mkdir(parents=True, exist_ok=True)
-    credentials = DuckDbCredentials(str(warehouse))
-    credentials.pragmas = [f"memory_limit='{MEMORY_LIMIT}'", "preserve_insertion_order=false"]
-    pipeline: dlt.Pipeline = dlt.pipeline(
-        pipeline_name=f"{system}__{connection}",
-        pipelines_dir=str(pipelines_dir),
-        destination=duckdb_destination(credentials),
-        dataset_name=f"raw_{system}",
-    )
-    return pipeline
 
 
 def load_connection(
@@ -156,7 +124,7 @@ def load_connection(
             likelier than deletions. What could be read stays in raw; the load does not count.
     """
     try:
-        _tidy_up(pipeline, connector)
+        tidy_up(pipeline, connector)
         cut = _up_to_known_ids(pipeline, connector, connector.cut())
         logger.info(
             "%s: loading up to %s", connector.source_key, cut.at.isoformat(timespec="seconds")
@@ -171,148 +139,11 @@ def load_connection(
         connector.close()
 
 
-def backfill_connection(
-    pipeline: dlt.Pipeline,
-    connector: Connector,
-    entities: Collection[str],
-    start: dt.datetime,
-    end: dt.datetime,
-) -> Mapping[str, int]:
-    """Read again what was created in `[start, end)`, without moving a cursor.
-
-    Args:
-        pipeline: made by `make_pipeline`.
-        connector: the account to read.
-        entities: their names; empty: all that have a time of creation.
-        start: aware.
-        end: aware, after `start`.
-
-    Returns:
-        Rows received by entity. Dictionaries are read whole. The details of owners created in the
-        window (of all, or of the details named) are due again and follow in the next load.
-
-    Raises:
-        InputError: an unknown entity; an empty window.
-        SourceError: the system can't be read.
-    """
-    known = {entity.name: entity for entity in connector.entities}
-    wanted = list(entities) or list(known)
-    for name in wanted:
-        if name not in known:
-            raise InputError(
-                f"{connector.source_key} has no entity '{name}'; choose from {', '.join(known)}."
-            )
-    if end <= start:
-        raise InputError("The back-fill's end must lie after its start.")
-    try:
-        _tidy_up(pipeline, connector)
-        tally = Tally()
-        cut = connector.cut()
-        # One package for each entity, in loading order: what points to cards comes after them.
-        read = [name for name in known if name in wanted and not known[name].is_detail]
-        for name in read:
-            logger.info("%s: back-filling %s", connector.source_key, name)
-            _run(pipeline, connector.source(cut, tally, Request(only={name}, window=(start, end))))
-        missing = tally.refused | tally.failed
-        if missing:
-            raise SourceError(" ".join(f"{name}: {told}" for name, told in missing.items()))
-        with open_books(pipeline, connector.source_key) as books:
-            if books.has("detail_reads"):
-                again = connector.forget_details(books.connection, wanted, start, end)
-                logger.info("%s: details of %s owners are due again", connector.source_key, again)
-        return {name: tally.received.get(name, 0) for name in read}
-    finally:
-        connector.close()
-
-
-def _tidy_up(pipeline: dlt.Pipeline, connector: Connector) -> None:
-    """What an earlier run left behind is brought to its end before anything new is read."""
-    _forget_lost_warehouse(pipeline)
+def tidy_up(pipeline: dlt.Pipeline, connector: Connector) -> None:
+    """Bring what an earlier run left behind to its end, before anything new is read."""
+    forget_lost_warehouse(pipeline)
     finish_pending(pipeline)
     _observe_leftovers(pipeline, connector)
-
-
-def load_rules(pipeline: dlt.Pipeline, rules: Company, portal_urls: Mapping[str, str]) -> None:
-    """Load the company's rules into `raw_company`, whole."""
-    finish_pending(pipeline)
-    _run(pipeline, company(rules, portal_urls))
-
-
-def finish_pending(pipeline: dlt.Pipeline) -> None:
-    """Load what a killed run had extracted: dlt's next run would load it and extract nothing."""
-    if not pipeline.has_pending_data:
-        return
-    logger.info("%s: finishing the package of an interrupted run", pipeline.pipeline_name)
-    try:
-        pipeline.normalize()
-        _load_from_the_beginning(pipeline)
-        pipeline.load()
-    except PipelineStepFailed as failed:
-        problem = str(failed.exception)
-    else:
-        return
-    raise SourceError(
-        f"The interrupted load of {pipeline.pipeline_name} can't be finished: {problem}"
-    )
-
-
-def _load_from_the_beginning(pipeline: dlt.Pipeline) -> None:
-    """Take back what a killed run has begun to load.
-
-    dlt repeats the jobs that were under way. Where the rows of one stand in the staging table
-    already, the merge would find each twice, and insert it twice if it is new.
-    """
-    for load_id in pipeline.list_normalized_load_packages():
-        jobs = pipeline.get_load_package_info(load_id).jobs
-        if not jobs["started_jobs"]:
-            continue
-        begun = [*jobs["started_jobs"], *jobs["completed_jobs"]]
-        files = [job for job in begun if job.job_file_info.file_format == "parquet"]
-        # In this order: a run that is killed here begins here again.
-        for path in (Path(job.file_path) for job in files):
-            package = path.parents[1]
-            (package / PackageStorage.PENDING_TRANSITIONS_FOLDER / path.name).unlink(
-                missing_ok=True
-            )
-        with pipeline.sql_client() as client, client.with_staging_dataset():
-            for table in {job.job_file_info.table_name for job in files}:
-                client.execute_sql(f"delete from {client.make_qualified_table_name(table)}")
-        # dlt makes the merges again when the rows are there.
-        for job in (*begun, *jobs["new_jobs"]):
-            if job.job_file_info.file_format == "sql":
-                Path(job.file_path).unlink()
-        for job in files:
-            path = Path(job.file_path)
-            path.rename(path.parents[1] / PackageStorage.NEW_JOBS_FOLDER / path.name)
-
-
-def _forget_lost_warehouse(pipeline: dlt.Pipeline) -> None:
-    """Drop cursors of a warehouse that is gone: with them the next load would read increments.
-
-    dlt writes its state into the warehouse in the package of the rows that it describes, so local
-    state without a row there belongs to another file, or to a package that was never loaded.
-    """
-    if pipeline.default_schema_name is None and not pipeline.has_pending_data:
-        return
-    with pipeline.sql_client() as client:
-        connection = client.native_connection
-        known = connection.execute(
-            "select count(*) from information_schema.tables "
-            "where table_schema = ? and table_name = '_dlt_pipeline_state'",
-            [pipeline.dataset_name],
-        ).fetchone()
-        if known and known[0]:
-            known = connection.execute(
-                f"select count(*) from {pipeline.dataset_name}._dlt_pipeline_state "
-                "where pipeline_name = ?",
-                [pipeline.pipeline_name],
-            ).fetchone()
-    if not (known and known[0]):
-        logger.warning(
-            "%s: the warehouse does not know what was loaded so far; reading everything anew",
-            pipeline.pipeline_name,
-        )
-        pipeline.drop()
 
 
 def _observe_leftovers(pipeline: dlt.Pipeline, connector: Connector) -> None:
@@ -327,18 +158,10 @@ def _observe_leftovers(pipeline: dlt.Pipeline, connector: Connector) -> None:
         )
 
 
-def _run(pipeline: dlt.Pipeline, source: Any) -> Any:
-    cause: BaseException | None = None
-    try:
-        return pipeline.run(source)
-    except PipelineStepFailed as failed:
-        cause = failed
-        while cause is not None and not isinstance(cause, CallfunnelError):
-            cause = cause.__cause__ or cause.__context__
-        if cause is None:
-            raise
-    # The portal's sentence alone: dlt's wrapping hides it behind its own traceback.
-    raise type(cause)(str(cause))
+def load_rules(pipeline: dlt.Pipeline, rules: Company, portal_urls: Mapping[str, str]) -> None:
+    """Load the company's rules into `raw_company`, whole."""
+    finish_pending(pipeline)
+    run(pipeline, company(rules, portal_urls))
 
 
 def _up_to_known_ids(pipeline: dlt.Pipeline, connector: Connector, cut: Cut) -> Cut:

@@ -98,7 +98,8 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
     ) -> Iterator[MaterializeResult[None]]:
         loads: list[ConnectionLoad] = []
         problems: list[str] = []
-        with readable_failures(), relayed_to(context.log):
+        done: dict[str, MetadataValue] = {}
+        with readable_failures(done), relayed_to(context.log):
             for connection in sections(settings):
                 # A portal that can't be read must not keep the others from being loaded.
                 try:
@@ -106,6 +107,8 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
                 except CallfunnelError as error:
                     problems.append(str(error))
             if problems:
+                # What the other connections loaded is told all the same.
+                done.update(_metadata(loads)["load_log"])
                 raise SourceError(" ".join(problems))
         metadata = _metadata(loads)
         for table in _BITRIX24_TABLES:

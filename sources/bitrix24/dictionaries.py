@@ -102,12 +102,7 @@ class Dictionaries:
             )
             for number, answer in answers.items():
                 if isinstance(answer, PortalError):
-                    if int(number) == lists.DEAL or not answer.is_refusal:
-                        raise answer
-                    logger.warning("categories of entity type %s: %s", number, answer)
-                    if answer.code in ACCESS_CODES:
-                        # Without its pipelines and stages the type's own list is not whole.
-                        self._at.tally.refused[self._list_of(int(number))] = str(answer)
+                    self._pass_over(tables.CATEGORIES, int(number), answer)
                     continue
                 self._pipelines_counted += answer.total or 0
                 found += [
@@ -117,10 +112,16 @@ class Dictionaries:
             self._pipelines = found
         return self._pipelines
 
-    @staticmethod
-    def _list_of(entity_type_id: int) -> str:
-        is_invoice = entity_type_id == lists.INVOICE
-        return lists.INVOICES.name if is_invoice else f"smart_items_{entity_type_id}"
+    def _pass_over(self, table: RawTable, entity_type_id: int, error: PortalError) -> None:
+        """Go on without what a portal does not tell of invoices or a smart process."""
+        if entity_type_id < lists.INVOICE or not error.is_refusal:
+            raise error
+        logger.warning("%s of entity type %s: %s", table.name, entity_type_id, error)
+        if error.code in ACCESS_CODES:
+            # Without its pipelines, stages and labels the type's own list is not whole.
+            is_invoice = entity_type_id == lists.INVOICE
+            name = lists.INVOICES.name if is_invoice else f"smart_items_{entity_type_id}"
+            self._at.tally.refused[name] = str(error)
 
     def _statuses(self) -> Tables:
         """Stages of every pipeline, lead statuses and sources; a batch asks for 50 of them."""
@@ -186,22 +187,34 @@ class Dictionaries:
     def _all_fields(self) -> dict[str, Mapping[str, Any]]:
         """Custom fields by entity and name, with what the portal says about them."""
         if self._fields is None:
-            kinds = ("lead", "deal", "contact", "company")
-            answers = self._at.client.batch_with_errors(
-                {kind: f"crm.{kind}.fields" for kind in kinds}, may_wait=True
-            )
+            kinds = {kind: f"crm.{kind}.fields" for kind in _CLASSIC}
+            items = {_kind(number): number for number in self._types if number != lists.DEAL}
+            for kind, number in items.items():
+                asked = {"entityTypeId": number, "useOriginalUfNames": "Y"}
+                kinds[kind] = command("crm.item.fields", asked)
+            answers = self._at.client.batch_with_errors(kinds, may_wait=True)
             found: dict[str, Mapping[str, Any]] = {}
             for kind, answer in answers.items():
                 if isinstance(answer, PortalError):
-                    raise answer
+                    self._pass_over(tables.CUSTOM_FIELDS, items.get(kind, 0), answer)
+                    continue
+                told = answer.result or {}
                 found[kind] = {
                     name: spec
-                    for name, spec in (answer.result or {}).items()
+                    for name, spec in (told.get("fields", {}) if kind in items else told).items()
                     if isinstance(spec, dict) and name.startswith("UF_")
                 }
             # Whole or not at all: the table of options asks again.
             self._fields = found
         return self._fields
+
+
+_CLASSIC = ("lead", "deal", "contact", "company")
+"""Entities with a method of their own that tells their fields."""
+
+
+def _kind(entity_type_id: int) -> str:
+    return "invoice" if entity_type_id == lists.INVOICE else f"smart_item_{entity_type_id}"
 
 
 def _label(spec: Mapping[str, Any], field: str) -> str:

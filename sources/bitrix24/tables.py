@@ -415,7 +415,8 @@ CUSTOM_FIELDS = RawTable(
     ),
     primary_key=("source_key", "entity_type", "field"),
 )
-"""Custom fields of leads, deals, contacts and companies (`entity_type`), with their titles."""
+"""Custom fields with their titles; `entity_type` is lead, deal, contact, company, invoice or
+smart_item_<entity type id>."""
 CUSTOM_FIELD_OPTIONS = RawTable(
     "custom_field_options",
     "crm.deal.fields",

@@ -461,7 +461,8 @@ CUSTOM_FIELD = Entity(
     },
     indexes=("ENTITY_TYPE",),
 )
-"""`ENTITY_TYPE` is lead, deal, contact or company; `ITEMS` the options of a list: ID, VALUE."""
+"""`ENTITY_TYPE` is lead, deal, contact, company, invoice or smart_item_<entity type id>;
+`ITEMS` the options of a list: ID, VALUE."""
 CALL = Entity(
     "call",
     {

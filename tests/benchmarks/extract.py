@@ -429,7 +429,8 @@ def _extract(address: str, folder: Path) -> int:
 def _load(address: str, folder: Path) -> int:
     """Our whole load, from the API to merged raw tables, details of single cards apart."""
     from sources.bitrix24 import Bitrix24Client, Bitrix24Connector
-    from sources.loading import LoadOptions, load_connection, make_pipeline
+    from sources.loading import LoadOptions, load_connection
+    from sources.pipelines import make_pipeline
 
     connector = Bitrix24Connector(Bitrix24Client(address, requests_per_second=0), "main")
     pipeline = make_pipeline(

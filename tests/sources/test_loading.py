@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from orchestration.settings import PROJECT_DIR, Settings
+from sources.backfill import backfill_connection
 from sources.bitrix24 import TABLES, Bitrix24Client, Bitrix24Connector
 from sources.bitrix24.reading import Span
 from sources.connection import Request, Tally
@@ -31,7 +32,6 @@ from sources.loading import (
     ConnectionLoad,
     EntityLoad,
     LoadOptions,
-    backfill_connection,
     load_connection,
 )
 from tests.support.companies import load_portal, make_company, pipeline_of, raw_count, warehouse
@@ -360,7 +360,8 @@ _KILLED = """
     from pathlib import Path
     import dlt.load.load as load_module
     from sources.bitrix24 import Bitrix24Client, Bitrix24Connector
-    from sources.loading import load_connection, make_pipeline
+    from sources.loading import load_connection
+    from sources.pipelines import make_pipeline
 
     def die(*args, **kwargs):
         os.kill(os.getpid(), signal.SIGKILL)

@@ -20,7 +20,8 @@ from sources.demo.portal import Portal
 from sources.demo.server import serve_in_thread
 from sources.demo.store import PortalStore
 from sources.derived.phone_numbers import add_phone_numbers
-from sources.loading import ConnectionLoad, load_connection, load_rules, make_pipeline
+from sources.loading import ConnectionLoad, load_connection, load_rules
+from sources.pipelines import make_pipeline
 
 RULES = """
 [company]

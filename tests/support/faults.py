@@ -37,7 +37,8 @@ from sources.demo.portal import Portal
 from sources.demo.server import serve_in_thread
 from sources.demo.store import ENTITIES, PortalStore
 from sources.errors import CallfunnelError
-from sources.loading import ConnectionLoad, LoadOptions, load_connection, make_pipeline
+from sources.loading import ConnectionLoad, LoadOptions, load_connection
+from sources.pipelines import make_pipeline
 from sources.tokens import TokenStore
 from tests.support.portals import NOON, at, call_row, deal_row, history_row, make_portal
 

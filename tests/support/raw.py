@@ -168,8 +168,8 @@ def _everything(
     yield "currencies", "currencies", _pages(store, "crm.currency.list", {})
     fields = [
         {**spec, "entityType": kind, "field": name, "label": spec.get("formLabel")}
-        for kind in _KINDS_WITH_FIELDS
-        for name, spec in call_object(store, f"crm.{kind}.fields", {}).result.items()
+        for kind, described in _described(connector, store).items()
+        for name, spec in described.items()
         if name.startswith("UF_")
     ]
     declared = {column.field for column in TABLES["custom_fields"].columns}
@@ -190,6 +190,17 @@ def _everything(
     for entity in connector.lists.values():
         rows = _pages(store, entity.method, {**entity.parameters, "filter": dict(entity.filters)})
         yield entity.name, entity.table.name, entity.rows(rows)
+
+
+def _described(connector: Bitrix24Connector, store: PortalStore) -> dict[str, dict[str, Any]]:
+    described = {
+        kind: call_object(store, f"crm.{kind}.fields", {}).result for kind in _KINDS_WITH_FIELDS
+    }
+    items = {"invoice": 31} | {f"smart_item_{n}": n for n in connector.smart_processes}
+    for kind, number in items.items():
+        asked = {"entityTypeId": number, "useOriginalUfNames": "Y"}
+        described[kind] = call_object(store, "crm.item.fields", asked).result["fields"]
+    return described
 
 
 def _categories(connector: Bitrix24Connector, store: PortalStore) -> list[Any]:

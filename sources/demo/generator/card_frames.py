@@ -25,6 +25,7 @@ from sources.demo.generator.dictionaries import (
     Status,
     lead_fields,
     lead_fields_code,
+    payments,
 )
 from sources.demo.generator.ids import IdSpace, Spaces
 from sources.demo.generator.pipelines import SOURCE_IDS
@@ -205,6 +206,7 @@ class CardWriter:
                 "TITLE": names.join("Счёт № ", serial),
                 "ACCOUNT_NUMBER": serial,
                 "CATEGORY_ID": INVOICE_CATEGORY,
+                "CUSTOM": payments(ids),
             },
             rows.stop - rows.start,
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from sources.demo.generator import names
 from sources.demo.generator.pipelines import Semantics
@@ -108,6 +109,10 @@ _INTEREST_SHARES = [0.18, 0.2, 0.17, 0.12, 0.08, 0.09, 0.06, 0.04, 0.03, 0.03]
 _FIRST_OPTION = {"deal": (45, 61), "lead": (145, 161)}
 
 GRADES = ("A", "B", "C", None)
+
+PAYMENT_FIELD = "UF_CRM_SMART_INVOICE_1639669411830"
+PAYMENTS = ("Банковский перевод", "Карта", "Наличные")
+FIRST_PAYMENT_OPTION = 245
 
 
 def draw_fields(rng: np.random.Generator, count: int) -> dict[str, npt.NDArray[np.int8]]:
@@ -292,7 +297,24 @@ def custom_field_rows() -> list[dict[str, Any]]:
                 is_multiple=True,
             ),
         ]
+    fields.append(
+        _field(
+            "invoice",
+            PAYMENT_FIELD,
+            "enumeration",
+            "Способ оплаты",
+            (FIRST_PAYMENT_OPTION, PAYMENTS),
+        )
+    )
     return [{"ID": number} | row for number, row in enumerate(fields, start=1)]
+
+
+def payments(ids: npt.NDArray[np.int64]) -> pa.Array:
+    """Custom fields of invoices, as JSON: how each is paid."""
+    printed = [
+        json.dumps({PAYMENT_FIELD: str(FIRST_PAYMENT_OPTION + n)}) for n in range(len(PAYMENTS))
+    ]
+    return names.pick(printed, ids % len(PAYMENTS))
 
 
 def _field(

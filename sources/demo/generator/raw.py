@@ -30,7 +30,7 @@ _STATUS_ENTITIES = ("STATUS", "SOURCE")
 _STAGE_ENTITIES = ("DEAL_STAGE", "SMART_INVOICE_STAGE_", "DYNAMIC_")
 
 # What the portal prints beside the declared fields.
-_INVOICE_EXTRA = f'{{"entityTypeId": {INVOICE_TYPE_ID}}}'
+_INVOICE_EXTRA = f'{{"entityTypeId": {INVOICE_TYPE_ID}, '
 _CURRENCY_EXTRA = '{"FORMAT_STRING": "#", "DEC_POINT": ".", "THOUSANDS_SEP": " ", "DECIMALS": "2"}'
 
 Frames = Mapping[str, pd.DataFrame]
@@ -134,7 +134,7 @@ def _items(name: str) -> Conversion:
         | {
             "companyId": rows["COMPANY_ID"].fillna(0),
             "contactId": rows["CONTACT_ID"].fillna(0),
-            "extra": None if name == "smart_items" else _INVOICE_EXTRA,
+            "extra": None if name == "smart_items" else _INVOICE_EXTRA + rows["CUSTOM"].str[1:],
         }
     )
 

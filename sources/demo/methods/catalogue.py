@@ -94,7 +94,8 @@ _ITEM_ENTITIES = {
 
 
 @lru_cache(maxsize=64)
-def _item_view(type_id: int) -> View:
+def item_view(type_id: int) -> View:
+    """How crm.item.* prints the records of an entity type."""
     entity = _ITEM_ENTITIES.get(type_id, portal_store.SMART_ITEM)
     skipped = (*_MULTIPLE, "ENTITY_TYPE_ID")
     return view(
@@ -135,7 +136,7 @@ def _stage_history(_: PortalStore, parameters: Mapping[str, Any]) -> Scan | None
 
 
 def _categories(store: PortalStore, parameters: Mapping[str, Any]) -> Scan:
-    type_id = _type_id(store, parameters)
+    type_id = _entity_type(store, parameters)
     without = {LEAD_TYPE_ID: "LEAD", 5: "INVOICE", 7: "QUOTE"}
     if type_id in without:
         raise MethodError(
@@ -146,18 +147,28 @@ def _categories(store: PortalStore, parameters: Mapping[str, Any]) -> Scan:
 
 
 def _items(store: PortalStore, parameters: Mapping[str, Any]) -> Scan:
-    type_id = _type_id(store, parameters)
+    type_id = item_type(store, parameters)
     given = parameter(parameters, "filter")
     if type_id >= FIRST_SMART_TYPE_ID:
-        return Scan(_item_view(type_id), given, (['"ENTITY_TYPE_ID" = ?'], [type_id]))
-    if type_id not in _ITEM_ENTITIES:
+        return Scan(item_view(type_id), given, (['"ENTITY_TYPE_ID" = ?'], [type_id]))
+    return Scan(item_view(type_id), given)
+
+
+def item_type(store: PortalStore, parameters: Mapping[str, Any]) -> int:
+    """The entity type asked for, where crm.item.* has it.
+
+    Raises:
+        MethodError: it has not.
+    """
+    type_id = _entity_type(store, parameters)
+    if type_id < FIRST_SMART_TYPE_ID and type_id not in _ITEM_ENTITIES:
         raise MethodError(
             400, "ENTITY_TYPE_NOT_SUPPORTED", f"Entity type {type_id} is not supported"
         )
-    return Scan(_item_view(type_id), given)
+    return type_id
 
 
-def _type_id(store: PortalStore, parameters: Mapping[str, Any]) -> int:
+def _entity_type(store: PortalStore, parameters: Mapping[str, Any]) -> int:
     """The entity type asked for; a smart process exists where it has a pipeline or items."""
     type_id = number(parameter(parameters, "entityTypeId"))
     if type_id is not None and 0 < type_id < FIRST_SMART_TYPE_ID:

@@ -1,7 +1,8 @@
-"""What crm.lead.fields, crm.deal.fields, crm.contact.fields and crm.company.fields answer.
+"""What crm.item.fields and crm.lead.fields, crm.deal.fields, crm.contact.fields and
+crm.company.fields answer.
 
 Types and flags are those of the vendor's pages crm-lead-fields, crm-deal-fields,
-crm-contact-fields and crm-company-fields; titles are the field's names.
+crm-contact-fields, crm-company-fields and crm-item-fields; titles are the field's names.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from sources.demo.methods.catalogue import FIRST_SMART_TYPE_ID, item_view
+from sources.demo.methods.views import camel
 from sources.demo.store import ENTITIES, Kind, PortalStore
 
 ENTITIES_WITH_FIELDS = ("lead", "deal", "contact", "company")
@@ -34,6 +37,9 @@ _TYPES_BY_NAME: Mapping[str, str] = {
     "CREATED_BY_ID": "user",
     "MODIFY_BY_ID": "user",
     "MOVED_BY_ID": "user",
+    "CREATED_BY": "user",
+    "UPDATED_BY": "user",
+    "MOVED_BY": "user",
     "LAST_ACTIVITY_BY": "user",
 }
 _DICTIONARIES: Mapping[tuple[str, str], str] = {
@@ -56,6 +62,11 @@ _READ_ONLY = frozenset(
         "DATE_MODIFY",
         "DATE_CLOSED",
         "MOVED_TIME",
+        "CREATED_BY",
+        "UPDATED_BY",
+        "MOVED_BY",
+        "CREATED_TIME",
+        "UPDATED_TIME",
         "LEAD_ID",
         "STAGE_SEMANTIC_ID",
         "STATUS_SEMANTIC_ID",
@@ -96,14 +107,41 @@ def field_descriptions(store: PortalStore, entity_name: str) -> dict[str, dict[s
         for name, kind in ENTITIES[entity_name].columns.items()
         if name != "CUSTOM"
     }
+    return described | _custom_fields(store, entity_name)
+
+
+def item_field_descriptions(
+    store: PortalStore, type_id: int, *, original_names: bool
+) -> dict[str, dict[str, Any]]:
+    """Every field that crm.item.* prints of an entity type, by its name there.
+
+    Args:
+        store: the records.
+        type_id: of a lead, deal, contact, company, invoice or smart process.
+        original_names: custom fields keep their stored names.
+    """
+    laid_out = item_view(type_id)
+    kind = laid_out.entity.name
+    described = {
+        field.name: {**_standard(kind, field.column, field.kind), "title": key, "upperName": key}
+        for key, field in laid_out.fields.items()
+    }
+    owner = f"{kind}_{type_id}" if type_id >= FIRST_SMART_TYPE_ID else kind
+    for name, spec in _custom_fields(store, owner).items():
+        described[name if original_names else camel(name)] = {**spec, "upperName": name}
+    return described
+
+
+def _custom_fields(store: PortalStore, owner: str) -> dict[str, dict[str, Any]]:
     rows = store.query(
         'select "FIELD_NAME", "USER_TYPE", "LABEL", "IS_MULTIPLE", "ITEMS" from custom_field '
         'where "ENTITY_TYPE" = ? order by "ID"',
-        (entity_name,),
+        (owner,),
     )
-    for name, user_type, label, is_multiple, items in rows:
-        described[name] = _custom(name, user_type, label, bool(is_multiple), items)
-    return described
+    return {
+        name: _custom(name, user_type, label, bool(is_multiple), items)
+        for name, user_type, label, is_multiple, items in rows
+    }
 
 
 def _standard(entity_name: str, name: str, kind: Kind) -> dict[str, Any]:

@@ -8,8 +8,12 @@ from functools import partial
 from typing import Any
 
 from sources.demo.methods.answers import MethodError, Page, number, parameter, portal_zone
-from sources.demo.methods.catalogue import LISTS, call_list
-from sources.demo.methods.fields import ENTITIES_WITH_FIELDS, field_descriptions
+from sources.demo.methods.catalogue import LISTS, call_list, item_type
+from sources.demo.methods.fields import (
+    ENTITIES_WITH_FIELDS,
+    field_descriptions,
+    item_field_descriptions,
+)
 from sources.demo.store import PortalStore, from_microseconds
 
 
@@ -57,6 +61,13 @@ def call_object(
 
 def _fields(entity_name: str, request: Request) -> dict[str, Any]:
     return dict(field_descriptions(request.store, entity_name))
+
+
+def _item_fields(request: Request) -> dict[str, Any]:
+    type_id = item_type(request.store, request.parameters)
+    is_original = str(parameter(request.parameters, "useOriginalUfNames")).upper() == "Y"
+    told = item_field_descriptions(request.store, type_id, original_names=is_original)
+    return {"fields": told}
 
 
 def _activity_bindings(request: Request) -> list[dict[str, int]]:
@@ -184,6 +195,7 @@ OBJECTS: Mapping[str, ObjectMethod] = {
         f"crm.{name}.fields": ObjectMethod("crm", partial(_fields, name))
         for name in ENTITIES_WITH_FIELDS
     },
+    "crm.item.fields": ObjectMethod("crm", _item_fields),
     "crm.activity.binding.list": ObjectMethod("crm", _activity_bindings),
     "tasks.task.history.list": ObjectMethod("task", _task_history),
     "user.current": ObjectMethod("user", _user),

@@ -30,9 +30,12 @@ def portal(tmp_path: Path) -> Iterator[tuple[Portal, Reader]]:
             reader.close()
 
 
-def read(reader: Reader, name: str) -> tuple[list[dict[str, Any]], Tally]:
+def read(
+    reader: Reader, name: str, smart_processes: tuple[int, ...] = ()
+) -> tuple[list[dict[str, Any]], Tally]:
     tally = Tally()
-    dictionaries = Dictionaries(Extraction(reader, "bitrix24:main", tally), Cut(NOON, {}), ())
+    extraction = Extraction(reader, "bitrix24:main", tally)
+    dictionaries = Dictionaries(extraction, Cut(NOON, {}), smart_processes)
     tables = [table for table in dictionaries.readers[name]() if table is not None]
     return [row for table in tables for row in table.to_pylist()], tally
 
@@ -108,3 +111,61 @@ def test_what_the_portal_does_not_count_is_compared_with_nothing(
         _, tally = read(reader, name)
         assert tally.reported == {}
         assert name in tally.received
+
+
+def fields_of_items() -> list[dict[str, Any]]:
+    return [
+        {
+            "ID": number,
+            "ENTITY_TYPE": kind,
+            "FIELD_NAME": name,
+            "USER_TYPE": "enumeration",
+            "LABEL": f"Label of {kind}",
+            "IS_MULTIPLE": 0,
+            "ITEMS": [{"ID": number * 10, "VALUE": f"Option of {kind}"}],
+        }
+        for number, (kind, name) in enumerate(
+            {
+                "deal": "UF_CRM_GRADE",
+                "invoice": "UF_CRM_SMART_INVOICE_1639669411830",
+                "smart_item_177": "UF_CRM_7_1639669411830",
+            }.items(),
+            start=1,
+        )
+    ]
+
+
+def test_custom_fields_of_invoices_and_smart_processes_come_with_their_options(
+    portal: tuple[Portal, Reader],
+) -> None:
+    served, reader = portal
+    served.store.insert("custom_field", fields_of_items())
+    served.store.insert("category", [{"ID": 7, "NAME": "Repairs", "ENTITY_TYPE_ID": 177}])
+    found, _ = read(reader, "custom_fields", (177,))
+    assert {(row["entity_type"], row["field"], row["label"]) for row in found} == {
+        ("deal", "UF_CRM_GRADE", "Label of deal"),
+        ("invoice", "UF_CRM_SMART_INVOICE_1639669411830", "Label of invoice"),
+        ("smart_item_177", "UF_CRM_7_1639669411830", "Label of smart_item_177"),
+    }
+    options, _ = read(reader, "custom_field_options", (177,))
+    assert {(row["entity_type"], row["option_id"], row["label"]) for row in options} == {
+        ("deal", "10", "Option of deal"),
+        ("invoice", "20", "Option of invoice"),
+        ("smart_item_177", "30", "Option of smart_item_177"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("ACCESS_DENIED", {"invoices"}), ("ENTITY_TYPE_NOT_SUPPORTED", set())]
+)
+def test_fields_that_a_portal_keeps_to_itself_cost_no_others(
+    portal: tuple[Portal, Reader], code: str, told: set[str]
+) -> None:
+    served, reader = portal
+    served.store.insert("custom_field", fields_of_items())
+    place = {"method": "crm.item.fields", "where": {"entityTypeId": "31"}}
+    denial = {"action": "error", "status": 400, "code": code, "description": "No."}
+    served.fault_plan = FaultPlan([{**place, **denial}])
+    found, tally = read(reader, "custom_fields")
+    assert [row["entity_type"] for row in found] == ["deal"]
+    assert set(tally.refused) == told

@@ -555,4 +555,5 @@ def test_the_dictionary_of_options_is_one_row_an_option(tmp_path: Path) -> None:
         ("deal", "UF_CRM_INTEREST"): 4,
         ("lead", "UF_CRM_REGION"): 7,
         ("lead", "UF_CRM_INTEREST"): 4,
+        ("invoice", "UF_CRM_SMART_INVOICE_1639669411830"): 3,
     }

@@ -855,6 +855,36 @@ def test_custom_fields_bring_their_labels_and_options(store: PortalStore) -> Non
     assert "CUSTOM" not in described
 
 
+def test_fields_of_items_have_the_names_that_items_have(store: PortalStore) -> None:
+    for type_id in (2, 31, SMART):
+        asked = {"entityTypeId": type_id}
+        told = call_object(store, "crm.item.fields", asked).result["fields"]
+        printed = rows_of(call_list(store, "crm.item.list", {**asked, "select": ["*"]}))[0]
+        assert {name for name in printed if not name.startswith("uf")} == {
+            name for name in told if not name.startswith("uf")
+        }
+    assert told["createdTime"]["type"] == "datetime"
+    assert told["createdTime"]["isReadOnly"] is True
+
+
+def test_custom_fields_of_items_bring_their_options_under_either_name(store: PortalStore) -> None:
+    asked = {"entityTypeId": 2, "useOriginalUfNames": "Y"}
+    original = call_object(store, "crm.item.fields", asked).result["fields"]
+    assert original["UF_CRM_GRADE"]["items"] == [
+        {"ID": "44", "VALUE": "A"},
+        {"ID": "45", "VALUE": "B"},
+    ]
+    plain = call_object(store, "crm.item.fields", {"entityTypeId": 2}).result["fields"]
+    assert plain["ufCrmGrade"]["upperName"] == "UF_CRM_GRADE"
+    assert plain["ufCrmGrade"] == original["UF_CRM_GRADE"]
+
+
+def test_quotes_have_no_fields(store: PortalStore) -> None:
+    with pytest.raises(MethodError) as refused:
+        call_object(store, "crm.item.fields", {"entityTypeId": 7})
+    assert refused.value.code == "ENTITY_TYPE_NOT_SUPPORTED"
+
+
 # Activities and their bindings
 
 
@@ -1261,7 +1291,7 @@ def test_only_lists_have_totals_over_http(store: PortalStore) -> None:
             return response.json()
 
         for method in OBJECTS:
-            body = post(method, {"activityId": 1, "taskId": 3})
+            body = post(method, {"activityId": 1, "taskId": 3, "entityTypeId": 2})
             assert body.keys() == {"result", "time"}, method
         for method in LISTS:
             filters = {"=ownerType": "D", "=ownerId": 101, "ENTITY_TYPE": "deal", "ENTITY_ID": 101}
