@@ -28,6 +28,9 @@ FAULTS ?=
 ARGS ?=
 
 RUN = .venv/bin/python -m orchestration
+# Tests of one file share a process, files are shared out over the cores; JOBS=0 runs them in turn.
+JOBS ?= auto
+PARALLEL = -n $(JOBS) --dist loadgroup
 REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
@@ -79,10 +82,10 @@ summary: $(STAMP) ## Print the summary of the last run again (COMPANY=)
 	@$(RUN) summary --company $(COMPANY)
 
 test: $(STAMP) ## All tests but the long ones
-	@.venv/bin/pytest -m "not long" $(ARGS)
+	@.venv/bin/pytest -m "not long" $(PARALLEL) $(ARGS)
 
 test-long: $(STAMP) ## The long tests: 1,500 random portals, the whole fault matrix, 30 kill points, a large company
-	@.venv/bin/pytest -m long $(ARGS)
+	@.venv/bin/pytest -m long $(PARALLEL) $(ARGS)
 
 bench-extract: $(STAMP) ## Extraction beside other clients, ratios in one run (ARGS="--rows 200000")
 	@.venv/bin/python -m tests.benchmarks.extract $(ARGS)
