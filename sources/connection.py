@@ -64,12 +64,14 @@ class Cut:
         reported: what the system counts, by entity.
         refused: entities that the system would not even count, with the sentence that says why.
         failed: entities that it could not count, with the sentence.
+        waiting: entities that it has not counted yet, having stopped their method for a while.
     """
 
     at: dt.datetime
     reported: Mapping[str, Reported]
     refused: Mapping[str, str] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+    waiting: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -161,6 +163,9 @@ class Connector(Protocol):
 
     def cut(self) -> Cut:
         """Ask for the server's clock and counts; the first call of every load."""
+
+    def count_waiting(self, cut: Cut) -> Cut:
+        """The same cut with the waiting entities counted, however long that takes."""
 
     def recount(self, cut: Cut, entities: Collection[str]) -> Cut:
         """The same cut with the named entities counted anew, up to the same ids."""

@@ -179,8 +179,16 @@ def _up_to_known_ids(pipeline: dlt.Pipeline, connector: Connector, cut: Cut) -> 
 
 
 def _extract(load: _Load) -> None:
-    """Everything new; a first load of much data in several packages."""
-    request = Request()
+    """Everything new; what the system had stopped at the cut comes when the others are through."""
+    _extract_to_the_end(load, Request())
+    if late := load.cut.waiting:
+        counted = load.connector.count_waiting(load.cut)
+        load.cut = _up_to_known_ids(load.pipeline, load.connector, counted)
+        _extract_to_the_end(load, Request(only=late))
+
+
+def _extract_to_the_end(load: _Load, request: Request) -> None:
+    """A first load of much data takes several packages."""
     while True:
         load.run(load.connector.source(load.cut, load.tally, request))
         if not load.tally.unfinished:

@@ -15,7 +15,7 @@ from dlt.extract import DltSource
 
 from sources.archive import ArchivedTable
 from sources.bitrix24 import details, lists, tables
-from sources.bitrix24.client import BATCH_SIZE, Answer, Bitrix24Client
+from sources.bitrix24.client import BATCH_SIZE, Answer, Bitrix24Client, MethodBlockedError
 from sources.bitrix24.details import DETAILS, Owner
 from sources.bitrix24.errors import PortalError
 from sources.bitrix24.history import ARCHIVED, VERSIONED
@@ -107,34 +107,63 @@ class Bitrix24Connector:
             PortalError: the portal refuses altogether or is not there.
         """
         at = self.client.call("server.time").server_now
-        commands: dict[str, str] = {}
-        for name, entity in self.lists.items():
-            newest = entity.request({}, descending=True, only_ids=True)
-            commands[f"{name}_newest"] = entity.command({**newest, "start": -1})
-            upper = {f"<={entity.id_field}": entity.last_id_of(f"{name}_newest", 1)}
-            counted = entity.request(upper, only_ids=True)
-            commands[f"{name}_counted"] = entity.command({**counted, "start": 0})
-        answers = self._ask(commands)
-        reported: dict[str, Reported] = {}
-        refused: dict[str, str] = {}
-        failed: dict[str, str] = {}
-        for name, entity in self.lists.items():
-            newest_answer, counted_answer = answers[f"{name}_newest"], answers[f"{name}_counted"]
-            for answer in (newest_answer, counted_answer):
+        return self._counted(Cut(at, {}), self.lists, may_wait=False)
+
+    def count_waiting(self, cut: Cut) -> Cut:
+        """The same cut with the counts of lists that the portal had stopped.
+
+        Raises:
+            PortalError: the portal refuses altogether, is not there, or goes on refusing.
+        """
+        return self._counted(replace(cut, waiting=frozenset()), cut.waiting, may_wait=True)
+
+    def _counted(self, cut: Cut, names: Collection[str], *, may_wait: bool) -> Cut:
+        counted, waiting = set(names), set[str]()
+        answers: Mapping[str, Answer | PortalError] = {}
+        while counted:
+            try:
+                answers = self._ask(self._counts(counted), may_wait=may_wait)
+            except MethodBlockedError as blocked:
+                stopped = {name for name in counted if self.lists[name].method == blocked.method}
+                if not stopped:  # no list's own: the whole request has to wait
+                    return self._counted(cut, names, may_wait=True)
+                counted, waiting = counted - stopped, waiting | stopped
+                logger.info("%s is counted later: %s is stopped", stopped, blocked.method)
+            else:
+                break
+        reported, refused, failed = dict(cut.reported), dict(cut.refused), dict(cut.failed)
+        for name in counted:
+            entity = self.lists[name]
+            newest, total = answers[f"{name}_newest"], answers[f"{name}_counted"]
+            for answer in (newest, total):
                 if isinstance(answer, PortalError):
                     if answer.is_portal_wide:
                         raise answer
                     (refused if answer.is_refusal else failed)[name] = str(answer)
             if name not in refused and name not in failed:
-                assert isinstance(newest_answer, Answer)
-                assert isinstance(counted_answer, Answer)
-                upper_id = max(entity.ids(entity.rows(newest_answer.result)), default=0)
+                assert isinstance(newest, Answer)
+                assert isinstance(total, Answer)
+                upper_id = max(entity.ids(entity.rows(newest.result)), default=0)
                 reported[name] = Reported(
-                    counted_answer.total if upper_id else 0,
+                    total.total if upper_id else 0,
                     upper_id,
-                    min(entity.ids(entity.rows(counted_answer.result)), default=None),
+                    min(entity.ids(entity.rows(total.result)), default=None),
                 )
-        return Cut(at, reported, refused, failed)
+        return Cut(cut.at, reported, refused, failed, frozenset(waiting))
+
+    def _counts(self, names: Collection[str]) -> dict[str, str]:
+        """Commands that ask lists for their highest id and for how many rows lie up to it."""
+        commands: dict[str, str] = {}
+        for name in self.lists:
+            if name not in names:
+                continue
+            entity = self.lists[name]
+            newest = entity.request({}, descending=True, only_ids=True)
+            commands[f"{name}_newest"] = entity.command({**newest, "start": -1})
+            upper = {f"<={entity.id_field}": entity.last_id_of(f"{name}_newest", 1)}
+            counted = entity.request(upper, only_ids=True)
+            commands[f"{name}_counted"] = entity.command({**counted, "start": 0})
+        return commands
 
     def recount(self, cut: Cut, entities: Collection[str]) -> Cut:
         """The same cut with the named entities counted anew, up to the same ids.
@@ -257,12 +286,14 @@ class Bitrix24Connector:
             self._reader = Reader(self.client)
         return self._reader
 
-    def _ask(self, commands: Mapping[str, str]) -> dict[str, Answer | PortalError]:
+    def _ask(
+        self, commands: Mapping[str, str], *, may_wait: bool = True
+    ) -> dict[str, Answer | PortalError]:
         keys = list(commands)
         answers: dict[str, Answer | PortalError] = {}
         for first in range(0, len(keys), BATCH_SIZE):
             part = {key: commands[key] for key in keys[first : first + BATCH_SIZE]}
-            answers |= self.client.batch_with_errors(part, may_wait=True)
+            answers |= self.client.batch_with_errors(part, may_wait=may_wait)
         return answers
 
 

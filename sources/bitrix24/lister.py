@@ -60,6 +60,8 @@ class Lister:
             yield from self._by_cursor()
 
     def _by_cursor(self) -> Tables:
+        if self.entity.name in self.cut.waiting:
+            return  # counted and read when the others are through
         state = dlt.current.resource_state(self.entity.name)
         if not state.get("is_read"):
             yield from self._first_read(state)

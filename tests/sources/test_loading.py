@@ -20,7 +20,7 @@ from orchestration.settings import PROJECT_DIR, Settings
 from sources.backfill import backfill_connection
 from sources.bitrix24 import TABLES, Bitrix24Client, Bitrix24Connector
 from sources.bitrix24.reading import Span
-from sources.connection import Request, Tally
+from sources.connection import Cut, Request, Tally
 from sources.demo.faults import FaultPlan
 from sources.demo.limiter import LeakyBucket
 from sources.demo.methods import SCOPES
@@ -315,6 +315,32 @@ def test_a_mass_disappearance_stops_with_a_message_and_marks_nothing(
     with pytest.raises(SourceError, match="returned 50 of 100 known deals"):
         load_portal(settings, store)
     assert raw_count(settings, "deleted_records") == 0
+
+
+def test_what_the_portal_has_stopped_at_the_cut_is_read_last_and_whole(
+    settings: Settings, store: PortalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.insert("deal", [deal_row(n) for n in range(1, 61)])
+    store.insert("contact", [{"ID": n, "NAME": "Vera"} for n in range(1, 61)])
+    rule = {"method": "crm.contact.list", "action": "operation_limit", "seconds": 1}
+    portal = Portal(store, fault_plan=FaultPlan([rule]))
+    read_before: list[int] = []
+    count_waiting = Bitrix24Connector.count_waiting
+
+    def counting(connector: Bitrix24Connector, cut: Cut) -> Cut:
+        read_before.append(raw_count(settings, "deals"))
+        return count_waiting(connector, cut)
+
+    monkeypatch.setattr(Bitrix24Connector, "count_waiting", counting)
+    load = load_from(settings, portal)
+    assert read_before == [60]
+    assert load.problems == ()
+    contacts = next(found for found in load.entities if found.entity == "contacts")
+    assert (contacts.rows_reported, contacts.rows_raw, contacts.complete_up_to) == (
+        60,
+        60,
+        load.cut_at,
+    )
 
 
 def test_an_interrupted_extraction_keeps_the_old_cursor(

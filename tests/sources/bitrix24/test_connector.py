@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from sources.bitrix24 import Bitrix24Client, Bitrix24Connector, PortalError
+from sources.bitrix24.client import Answer, MethodBlockedError
 from sources.bitrix24.lists import IdList
 from sources.connection import Reported
 from sources.demo.access import Webhook
+from sources.demo.faults import FaultPlan
 from sources.demo.methods import SCOPES, MethodError
 from sources.demo.portal import Portal
 from sources.demo.server import serve_in_thread
@@ -55,6 +59,63 @@ def test_more_lists_than_a_batch_takes_are_counted_too(served: SERVED) -> None:
         Reported(1, 229, 229),
     }
     assert portal.calls["batch"] == 2
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    slept: list[float] = []
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=slept.append))
+    return slept
+
+
+def stop(portal: Portal, method: str, **rule: Any) -> None:
+    rule = {"method": method, "action": "operation_limit", "seconds": 40, **rule}
+    portal.fault_plan = FaultPlan([rule])
+
+
+def test_a_stopped_method_is_counted_when_it_goes_on_and_the_others_at_once(
+    served: SERVED, naps: list[float]
+) -> None:
+    portal, _ = served
+    portal.store.insert("contact", [{"ID": 3, "NAME": "Vera"}])
+    portal.store.insert("deal", [deal_row(1)])
+    stop(portal, "crm.contact.list")
+    asked = connector(served)
+    cut = asked.cut()
+    assert cut.waiting == {"contacts"}
+    assert cut.reported["deals"] == Reported(1, 1, 1)
+    assert naps == []
+    stop(portal, "crm.contact.list")
+    complete = asked.count_waiting(cut)
+    assert len(naps) == 1
+    assert naps[0] > 30
+    assert complete.at == cut.at
+    assert complete.waiting == frozenset()
+    assert complete.reported == {**cut.reported, "contacts": Reported(1, 3, 3)}
+
+
+def test_lists_that_share_a_stopped_method_wait_together(served: SERVED, naps: list[float]) -> None:
+    portal, _ = served
+    stop(portal, "crm.item.list")
+    cut = connector(served, 177).cut()
+    assert cut.waiting == {"invoices", "smart_items_177"}
+
+
+def test_a_stopped_batch_is_waited_for(
+    served: SERVED, naps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = connector(served)
+    answer = asked.client.call_unless_blocked
+    stopped = iter([True, True])
+
+    def once_more(method: str, parameters: dict[str, Any] | None = None) -> Answer:
+        if method == "batch" and next(stopped, False):
+            raise MethodBlockedError("batch", 40)
+        return answer(method, parameters)
+
+    monkeypatch.setattr(asked.client, "call_unless_blocked", once_more)
+    assert asked.cut().waiting == frozenset()
+    assert naps == [40]
 
 
 def test_rows_are_counted_up_to_the_newest_id_in_the_same_request(served: SERVED) -> None:
