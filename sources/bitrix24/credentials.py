@@ -35,30 +35,11 @@ class Application:
     token_url: str = TOKEN_URL
 
 
-def webhook_url(company: str, connection: str) -> str:
-    """The webhook address of one connection, from `.dlt/secrets.toml` or the environment.
-
-    Asked from dlt's providers directly: values that go through `dlt.secrets[…]` are kept in the
-    pipeline's trace, which is written to disk.
-
-    Raises:
-        SourceError: nobody has set it; the message says how.
-    """
-    url = _secret("webhook_url", company, connection)
-    if url:
-        return url
-    raise SourceError(
-        f"Connection '{connection}' of company '{company}' has no webhook address: put webhook_url "
-        f"under {_section(company, connection)} in .dlt/secrets.toml (see "
-        f".dlt/secrets.toml.example) or set {_variable('webhook_url', company, connection)}. The "
-        "demo company needs neither when started with make demo or make dev."
-    )
-
-
 def portal_credentials(company: str, connection: str) -> Webhook | Application:
     """The secrets of one connection: a webhook's address or an application's keys.
 
-    Asked from dlt's providers directly, as `webhook_url` does.
+    Asked from dlt's providers directly: values that go through `dlt.secrets[…]` are kept in the
+    pipeline's trace, which is written to disk.
 
     Raises:
         SourceError: there are none, half of them, both kinds, or an unsafe token_url.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sources.bitrix24.credentials import Application, Webhook, portal_credentials, webhook_url
+from sources.bitrix24.credentials import Application, Webhook, portal_credentials
 from sources.bitrix24.oauth import TOKEN_URL
 from sources.errors import SourceError
 
@@ -25,7 +25,6 @@ def _set(monkeypatch: pytest.MonkeyPatch, *names: str, **values: str) -> None:
 def test_a_webhook(monkeypatch: pytest.MonkeyPatch) -> None:
     _set(monkeypatch, "webhook_url")
     assert portal_credentials("acme", "main") == Webhook(VALUES["webhook_url"])
-    assert webhook_url("acme", "main") == VALUES["webhook_url"]
 
 
 def test_an_application_with_and_without_the_optional_secrets(
@@ -42,8 +41,6 @@ def test_an_application_with_and_without_the_optional_secrets(
         VALUES["refresh_token"],
         VALUES["token_url"],
     )
-    with pytest.raises(SourceError, match="has no webhook address"):
-        webhook_url("acme", "main")
 
 
 @pytest.mark.parametrize(
