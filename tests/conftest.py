@@ -19,14 +19,10 @@ from sources.demo.store import PortalStore
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests share a process: those of a file, and all that read the demo warehouse.
-
-    Tests of faults stand alone: each process makes their portal anew in seconds.
-    """
-    fixtures = {item: getattr(item, "fixturenames", ()) for item in items}
-    of_demo = {item.path for item in items if "demo_run" in fixtures[item]}
+    """Say which tests share a process: those of a file, and all that read the demo warehouse."""
+    of_demo = {item.path for item in items if "demo_run" in getattr(item, "fixturenames", ())}
     for item in items:
-        if "world" not in fixtures[item]:
+        if not item.get_closest_marker("scattered"):
             group = "demo" if item.path in of_demo else str(item.path)
             item.add_marker(pytest.mark.xdist_group(group))
 

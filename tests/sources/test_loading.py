@@ -37,6 +37,8 @@ from sources.loading import (
 from tests.support.companies import load_portal, make_company, pipeline_of, raw_count, warehouse
 from tests.support.portals import NOON, at, call_row, deal_row, history_row, make_portal
 
+pytestmark = pytest.mark.scattered
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:

@@ -709,7 +709,7 @@ def test_raw_parquet_is_what_the_source_makes_of_the_portals_answers(tmp_path: P
         tally, cut = Tally(), connector.cut()
         for source in (
             connector.source(cut, tally),
-            connector.detail_source(owners_with_details(store), cut, tally),
+            connector.detail_source(owners_with_details(store), tally),
         ):
             for name, resource in source.resources.items():
                 target = "smart_items" if name.startswith("smart_items") else name
