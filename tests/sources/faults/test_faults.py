@@ -5,55 +5,33 @@ Each fault once and each entity once; `test_fault_matrix` has all of both.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from sources.demo.access import Webhook
 from sources.demo.methods import SCOPES
 from sources.errors import SourceError
-from tests.support.faults import (
-    CLOCKS,
-    FAULTS,
-    LASTING,
-    MUTATIONS,
-    READS,
-    SMART_PROCESS,
-    STAGES,
-    World,
-    assert_is_told,
-    assert_same,
-    change_on_the_way,
-    die_and_go_on,
-    fault_free_world,
-    logged_cuts,
-    meet,
-    meet_everywhere,
-    needed,
-    rows_of,
-)
+from tests.support.faults.comparison import assert_same, logged_cuts, rows_of
+from tests.support.faults.deaths import die_and_go_on
+from tests.support.faults.entities import READS, SMART_PROCESS, needed, table_of
+from tests.support.faults.meeting import assert_is_told, meet
+from tests.support.faults.mutations import MUTATIONS, change_on_the_way
+from tests.support.faults.plans import FAULTS, LASTING
+from tests.support.faults.portal import CLOCKS, STAGES, Stage
+from tests.support.faults.world import World
 
-
-@pytest.fixture(autouse=True)
-def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
-        with fault_free_world(tmp_path_factory.mktemp("world")) as made:
-            yield made
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "desk"
-    shutil.rmtree(tmp_path / "desk", ignore_errors=True)
+PASSING = [name for name, fault in FAULTS.items() if fault.outcome == "passes"]
+SHARES = {name: list(READS)[number :: len(PASSING)] for number, name in enumerate(PASSING)}
+"""The entities that meet each passing fault."""
+COUNTS = {
+    "the clock": {"method": "server.time"},
+    "the cut's commands": {"method": "crm.contact.list", "nth": 2},
+    "the sweep": {"method": "crm.contact.list", "where": {"start": "0"}, "nth": 2},
+    "the recount": {"method": "crm.contact.list", "where": {"start": "0"}, "nth": 3},
+}
+"""The requests that count and compare."""
+PROCESS = f"smart_items_{SMART_PROCESS}"
 
 
 def test_the_portal_has_what_a_fault_could_lose(world: World) -> None:
@@ -61,25 +39,18 @@ def test_the_portal_has_what_a_fault_could_lose(world: World) -> None:
     for name, rows in first.items():
         assert name in ("quarantine", "deleted_records", "categories") or len(rows) >= 3, name
     for entity in READS:
-        table = "smart_items" if entity.startswith("smart_items") else entity
+        table = table_of(entity)
         assert first[table] != second[table], f"nothing happens to {entity}"
     assert {row[1] for row in second["deleted_records"]} == {
         name for name, read in READS.items() if read.in_cut
     }
 
 
-# Each fault
-
-
-PASSING = [name for name, fault in FAULTS.items() if fault.outcome == "passes"]
-SHARES = {name: list(READS)[number :: len(PASSING)] for number, name in enumerate(PASSING)}
-
-
 @pytest.mark.parametrize("name", PASSING)
 def test_a_passing_fault_costs_no_row(world: World, folder: Path, name: str) -> None:
     stage = STAGES[PASSING.index(name) % 2]
-    only = {found for entity in SHARES[name] for found in needed(entity)}
-    meet_everywhere(world, FAULTS[name], SHARES[name], stage, folder, only)
+    shared = SHARES[name]
+    meet(world, FAULTS[name], shared, stage, folder, needed(*shared))
 
 
 @pytest.mark.parametrize(
@@ -100,19 +71,9 @@ def test_a_passing_fault_costs_no_row(world: World, folder: Path, name: str) -> 
     ],
 )
 def test_a_fault_that_ends_a_load_is_told_and_healed(
-    world: World, folder: Path, name: str, entity: str, stage: str
+    world: World, folder: Path, name: str, entity: str, stage: Stage
 ) -> None:
-    meet(world, {**FAULTS, **LASTING}[name], entity, stage, folder)
-
-
-# At the requests that count and compare
-
-COUNTS = {
-    "the clock": {"method": "server.time"},
-    "the cut's commands": {"method": "crm.contact.list", "nth": 2},
-    "the sweep": {"method": "crm.contact.list", "where": {"start": "0"}, "nth": 2},
-    "the recount": {"method": "crm.contact.list", "where": {"start": "0"}, "nth": 3},
-}
+    meet(world, {**FAULTS, **LASTING}[name], [entity], stage, folder, needed(entity))
 
 
 @pytest.mark.parametrize("place", COUNTS, ids=lambda place: place.replace(" ", "-"))
@@ -136,11 +97,6 @@ def test_a_broken_count_ends_the_load_and_marks_nothing(
     assert rows_of(desk)["deleted_records"] == []
     desk.load(portal.address, only)
     assert_same(rows_of(desk, only), world.expected("increment", only))
-
-
-# Rights that come back
-
-PROCESS = f"smart_items_{SMART_PROCESS}"
 
 
 def test_what_was_refused_is_caught_up_when_the_right_comes_back(
@@ -192,16 +148,10 @@ def test_a_smart_process_without_pipelines_is_no_problem(world: World, folder: P
     assert load.problems == ()
 
 
-# Records that change between pages
-
-
 def test_records_that_change_between_pages_are_right_after_one_more_load(
     world: World, tmp_path: Path
 ) -> None:
     change_on_the_way(world, "increment", MUTATIONS, tmp_path)
-
-
-# Death
 
 
 @pytest.mark.parametrize(
@@ -213,6 +163,6 @@ def test_records_that_change_between_pages_are_right_after_one_more_load(
     ],
 )
 def test_a_killed_load_run_again_equals_one_that_lived(
-    world: World, folder: Path, place: str, stage: str
+    world: World, folder: Path, place: str, stage: Stage
 ) -> None:
     die_and_go_on(world, place, stage, folder)

@@ -1,0 +1,100 @@
+"""Every fault at every entity, at the first load and at an increment; deaths all over a load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.faults.deaths import DEATHS, die_and_go_on
+from tests.support.faults.entities import CORE, DETAILED, READS, needed
+from tests.support.faults.meeting import meet
+from tests.support.faults.mutations import MUTATIONS, change_on_the_way
+from tests.support.faults.plans import FAULTS, LASTING
+from tests.support.faults.portal import STAGES, Stage
+from tests.support.faults.world import World
+
+pytestmark = pytest.mark.long
+
+ALONE = ("overload", "expired_webhook", "error_access_denied")
+"""Faults that one entity meets, read beside others; the rest meets many entities of one load."""
+GROUPS = {
+    "core": CORE,
+    "others": [entity for entity in READS if entity not in (*CORE, *DETAILED)],
+    # Apart from what owns them: of owners that did not come no details are asked.
+    "details": DETAILED,
+}
+LASTING_GROUPS = {
+    **GROUPS,
+    # Apart from the pipelines, without which no stages are asked for.
+    "core": [entity for entity in CORE if entity != "statuses"],
+    "statuses": ["statuses"],
+}
+
+
+@pytest.mark.parametrize("entity", READS)
+@pytest.mark.parametrize("name", ALONE)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_fault_that_ends_a_load_is_told_and_healed(
+    world: World, folder: Path, stage: Stage, name: str, entity: str
+) -> None:
+    meet(world, FAULTS[name], [entity], stage, folder, needed(entity))
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if FAULTS[name].outcome == "passes"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_passing_fault_at_every_entity_costs_no_row(
+    world: World, folder: Path, stage: Stage, name: str
+) -> None:
+    meet(world, FAULTS[name], READS, stage, folder)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, fault in FAULTS.items() if name not in ALONE and fault.is_told]
+)
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_refusal_of_many_entities_is_told_for_each_and_healed(
+    world: World, folder: Path, stage: Stage, group: str, name: str
+) -> None:
+    entities = GROUPS[group]
+    only = needed(*entities) if group != "others" else ()
+    meet(world, FAULTS[name], entities, stage, folder, only)
+
+
+@pytest.mark.parametrize("name", LASTING)
+@pytest.mark.parametrize("group", LASTING_GROUPS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_lasting_fault_is_told_and_healed(
+    world: World, folder: Path, stage: Stage, group: str, name: str
+) -> None:
+    fault, entities = LASTING[name], LASTING_GROUPS[group]
+    if fault.is_portal_wide:
+        # The first one ends the load.
+        entities = entities[-1:]
+    only = () if entities == GROUPS["others"] else needed(*entities)
+    meet(world, fault, entities, stage, folder, only)
+
+
+@pytest.mark.parametrize("kind", MUTATIONS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_records_that_change_between_pages_are_right_after_one_more_load(
+    tmp_path: Path, world: World, stage: Stage, kind: str
+) -> None:
+    change_on_the_way(world, stage, [kind], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("place", "stage"),
+    [
+        (place, stage)
+        for number, place in enumerate(DEATHS)
+        for stage in STAGES
+        # While tables are written both matter: the first load makes them.
+        if stage == STAGES[number % 2] or "tables" in place or "jobs" in place
+    ],
+)
+def test_a_killed_load_run_again_equals_one_that_lived(
+    world: World, folder: Path, stage: Stage, place: str
+) -> None:
+    die_and_go_on(world, place, stage, folder)

@@ -1,0 +1,1 @@
+"""A portal of every entity, loads of it that meet faults, and what these must leave."""

@@ -1,0 +1,96 @@
+"""A load in which entities meet a fault: what it must say and leave, and that a rerun heals it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from sources.errors import CallfunnelError
+from sources.loading import ConnectionLoad
+from tests.support.faults.comparison import assert_same, logged_cuts, rows_of
+from tests.support.faults.plans import Fault
+from tests.support.faults.portal import CLOCKS, Stage, unfired
+from tests.support.faults.world import World
+
+
+def meet(
+    world: World,
+    fault: Fault,
+    entities: Collection[str],
+    stage: Stage,
+    folder: Path,
+    only: Collection[str] = (),
+) -> None:
+    """Load while entities meet a fault; assert what that says and leaves, then that a rerun heals.
+
+    Args:
+        world: where a load begins, and what one without faults leaves.
+        fault: what goes wrong.
+        entities: each meets it once, at its own requests; those that it can't befall are left out.
+        stage: which load.
+        folder: for its desk.
+        only: read these alone (`needed` of the entities); without them everything is read.
+    """
+    desk, portal = world.desk(stage, folder), world.portals[stage]
+    befallen = [entity for entity in entities if fault.befalls(entity, stage)]
+    assert befallen, f"{fault.name} can befall none of {entities}"
+    access = portal.application() if fault.is_application else portal.address
+    plan = portal.plan(*(fault.rules(entity, stage) for entity in befallen))
+    load: ConnectionLoad | None = None
+    sentence = ""
+    try:
+        load = desk.load(access, only)
+    except CallfunnelError as error:
+        sentence = str(error)
+    finally:
+        portal.plan()
+    assert not unfired(plan)
+    if fault.outcome == "passes":
+        assert not sentence
+    else:
+        ending = [entity for entity in befallen if fault.outcome_for(entity) == "raises"]
+        assert (load is None) == bool(ending), sentence
+        if load is None:
+            assert CLOCKS[stage] not in logged_cuts(desk), "the load counts though it failed"
+            # What the whole portal refuses is no entity's.
+            assert_is_told(sentence, () if fault.is_portal_wide else _each_asking(ending))
+        else:
+            assert_is_refused(load, _each_asking(befallen))
+            others = [name for name in only if name not in befallen]
+            if others:
+                assert_same(rows_of(desk, others), world.expected(stage, others))
+        assert desk.load(portal.address, only).problems == ()
+    assert_same(rows_of(desk, only), world.expected(stage, only))
+
+
+def assert_is_told(sentence: str, entities: Collection[str] = ()) -> None:
+    """The sentence names the portal, these entities and a remedy; no address with its secret."""
+    assert "127.0.0.1" in sentence
+    assert "/rest/" not in sentence
+    assert any(
+        remedy in sentence
+        for remedy in ("run again", "give it", "make a new webhook", "administrator's", "check")
+    ), sentence
+    assert [name for name in entities if f" {name}: " not in sentence] == [], sentence
+
+
+def assert_is_refused(load: ConnectionLoad, entities: Collection[str]) -> None:
+    """The load says that it lacks these entities, and does not call them complete."""
+    named = [problem.partition(":")[0] for problem in load.problems]
+    assert sorted(named) == sorted(entities)
+    for found in load.entities:
+        if found.entity in entities:
+            assert found.problem is not None, f"{found.entity} counts as complete"
+            assert_is_told(found.problem)
+            assert found.complete_up_to is None or found.complete_up_to < load.cut_at
+
+
+def _each_asking(entities: Collection[str]) -> list[str]:
+    """Without the second table of custom fields where the first is there too.
+
+    Both come from one request: a fault that fails it for the first may be over for the second.
+    """
+    asking = list(entities)
+    if {"custom_fields", "custom_field_options"} <= set(asking):
+        asking.remove("custom_field_options")
+    return asking
