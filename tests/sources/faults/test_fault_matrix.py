@@ -14,7 +14,7 @@ from tests.support.faults.plans import FAULTS, LASTING
 from tests.support.faults.portal import STAGES, Stage
 from tests.support.faults.world import World
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.scattered]
 
 ALONE = ("overload", "expired_webhook", "error_access_denied")
 """Faults that one entity meets, read beside others; the rest meets many entities of one load."""

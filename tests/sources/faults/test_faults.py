@@ -21,6 +21,7 @@ from tests.support.faults.plans import FAULTS, LASTING
 from tests.support.faults.portal import CLOCKS, STAGES, Stage
 from tests.support.faults.world import World
 
+pytestmark = pytest.mark.scattered
 PASSING = [name for name, fault in FAULTS.items() if fault.outcome == "passes"]
 SHARES = {name: list(READS)[number :: len(PASSING)] for number, name in enumerate(PASSING)}
 """The entities that meet each passing fault."""
