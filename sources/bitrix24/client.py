@@ -82,15 +82,15 @@ class _Passing(Exception):
     """No answer, or none that can be read; it may pass. The message is the sentence to tell.
 
     Attributes:
-        is_portal_wide: every other method would fail alike.
+        is_connection_wide: every other method would fail alike.
         answer: what to go on with when it does not pass: a batch, some commands of which failed.
     """
 
     def __init__(
-        self, message: str, *, is_portal_wide: bool = False, answer: Answer | None = None
+        self, message: str, *, is_connection_wide: bool = False, answer: Answer | None = None
     ) -> None:
         super().__init__(message)
-        self.is_portal_wide = is_portal_wide
+        self.is_connection_wide = is_connection_wide
         self.answer = answer
 
 
@@ -197,7 +197,7 @@ class Bitrix24Client:
         except _Passing as passing:
             if passing.answer is not None:
                 return passing.answer
-            error = PortalError(str(passing), is_portal_wide=passing.is_portal_wide)
+            error = PortalError(str(passing), is_connection_wide=passing.is_connection_wide)
         # Raised outside of the handlers: the chained exceptions of the HTTP library print the
         # whole address, and with it the webhook's secret.
         raise error
@@ -360,7 +360,7 @@ class Bitrix24Client:
             raise _Passing(
                 f"{self.host} can't be reached ({problem}): check the network and the portal's "
                 f"address in the secrets of connection '{self.connection}'.",
-                is_portal_wide=True,
+                is_connection_wide=True,
             )
         return self._read(method, parameters, response, token)
 
@@ -402,7 +402,7 @@ class Bitrix24Client:
         if token and known in TOKEN_CODES:
             raise _TokenExpired(token)
         error = portal_error(self.host, self.connection, method, status, code, description)
-        is_passing = known in PASSING_CODES or (status >= 500 and not error.is_portal_wide)
+        is_passing = known in PASSING_CODES or (status >= 500 and not error.is_connection_wide)
         if is_passing and not error.is_refusal:
             raise _Passing(str(error))
         raise error

@@ -137,7 +137,7 @@ class Bitrix24Connector:
             newest, total = answers[f"{name}_newest"], answers[f"{name}_counted"]
             for answer in (newest, total):
                 if isinstance(answer, PortalError):
-                    if answer.is_portal_wide:
+                    if answer.is_connection_wide:
                         raise answer
                     (refused if answer.is_refusal else failed)[name] = str(answer)
             if name not in refused and name not in failed:

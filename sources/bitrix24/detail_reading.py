@@ -15,8 +15,9 @@ from sources.bitrix24 import tables
 from sources.bitrix24.client import BATCH_SIZE, Answer
 from sources.bitrix24.details import Detail, Owner
 from sources.bitrix24.errors import ASK, PortalError
-from sources.bitrix24.extraction import Extraction, Tables
+from sources.bitrix24.extraction import PortalExtraction
 from sources.bitrix24.reading import PAGE_SIZE
+from sources.extraction import Tables
 
 _OF_THE_METHOD = frozenset({"insufficient_scope", "error_method_not_found"})
 """Codes that every other owner would meet too."""
@@ -26,7 +27,7 @@ _OF_THE_METHOD = frozenset({"insufficient_scope", "error_method_not_found"})
 class DetailReader:
     """Reads one kind of details for the owners that are due."""
 
-    extraction: Extraction
+    extraction: PortalExtraction
     detail: Detail
     due: Mapping[str, list[Owner]]
     marks: list[pa.Table]
@@ -90,7 +91,7 @@ class DetailReader:
         errors = [answer for answer in answers.values() if isinstance(answer, PortalError)]
         denied = [error for error in errors if error.code == "access_denied"]
         for error in errors:
-            if error.code in _OF_THE_METHOD or error.is_portal_wide:
+            if error.code in _OF_THE_METHOD or error.is_connection_wide:
                 raise error
         if len(denied) == BATCH_SIZE:
             raise denied[0]

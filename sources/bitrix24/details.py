@@ -16,8 +16,8 @@ import duckdb
 
 from sources.bitrix24 import tables
 from sources.bitrix24.lists import command, listed
-from sources.bitrix24.tables import RawTable
 from sources.connection import Waiting
+from sources.raw_tables import RawTable
 
 
 @dataclass(frozen=True)

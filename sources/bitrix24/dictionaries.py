@@ -12,10 +12,11 @@ import pyarrow as pa
 from sources.bitrix24 import lists, tables
 from sources.bitrix24.client import BATCH_SIZE
 from sources.bitrix24.errors import ACCESS_CODES, ASK, PortalError
-from sources.bitrix24.extraction import Extraction, Tables
+from sources.bitrix24.extraction import PortalExtraction
 from sources.bitrix24.lists import command, listed
-from sources.bitrix24.tables import RawTable
 from sources.connection import Cut
+from sources.extraction import Tables
+from sources.raw_tables import RawTable
 
 LIST_TRIES = 3
 """Reads of a dictionary until its rows are as many as the portal counts."""
@@ -26,7 +27,9 @@ logger = logging.getLogger("callfunnel.bitrix24")
 class Dictionaries:
     """Lists that every load reads whole, and compares with the portal's own count."""
 
-    def __init__(self, extraction: Extraction, cut: Cut, smart_processes: Sequence[int]) -> None:
+    def __init__(
+        self, extraction: PortalExtraction, cut: Cut, smart_processes: Sequence[int]
+    ) -> None:
         self._at = extraction
         self._cut = cut
         self._types = (lists.DEAL, lists.INVOICE, *smart_processes)

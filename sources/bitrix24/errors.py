@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sources.errors import SourceError
+from sources.errors import RemoteError
 
 LIMIT_CODES = frozenset({"query_limit_exceeded"})
 """The bucket is full: the same request is sent again later."""
@@ -47,27 +47,8 @@ REFUSAL_CODES = ACCESS_CODES | frozenset(
 """The portal lacks this entity, or the access does: the other entities load, the run says so."""
 
 
-class PortalError(SourceError):
-    """The portal answered with an error; the message names the remedy, never the secret.
-
-    Attributes:
-        code: the portal's code in lower case; empty where there was no answer.
-        is_refusal: the access or the portal lacks this one entity; the others may load.
-        is_portal_wide: every other method would fail alike.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        code: str = "",
-        *,
-        is_refusal: bool = False,
-        is_portal_wide: bool = False,
-    ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.is_refusal = is_refusal
-        self.is_portal_wide = is_portal_wide
+class PortalError(RemoteError):
+    """The portal answered with an error; the message names the remedy, never the secret."""
 
 
 def portal_error(
@@ -86,13 +67,13 @@ def portal_error(
     known = plain_code(code, description)
     where = f"{host} refused {method}"
     is_refusal = known in REFUSAL_CODES
-    is_portal_wide = known in PORTAL_CODES
+    is_connection_wide = known in PORTAL_CODES
     if known in _REMEDIES:
         remedy = _REMEDIES[known].format(connection=connection)
     elif status in (401, 403):
         remedy = _REMEDIES["invalid_credentials"].format(connection=connection)
         # 403 may be about this one method.
-        is_portal_wide, is_refusal = status == 401, status == 403
+        is_connection_wide, is_refusal = status == 401, status == 403
     else:
         said = (description or code or f"HTTP {status}").rstrip(".")
         return PortalError(f"{where}: {said} (code {code or status}); {ASK}", known)
@@ -100,7 +81,7 @@ def portal_error(
         f"{where} ({code or status}): {remedy}",
         known,
         is_refusal=is_refusal,
-        is_portal_wide=is_portal_wide,
+        is_connection_wide=is_connection_wide,
     )
 
 

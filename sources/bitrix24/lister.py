@@ -22,10 +22,11 @@ import pyarrow as pa
 
 from sources.bitrix24.client import BATCH_SIZE, Answer
 from sources.bitrix24.errors import PortalError
-from sources.bitrix24.extraction import Extraction, Tables
+from sources.bitrix24.extraction import PortalExtraction
 from sources.bitrix24.lists import IdList
 from sources.bitrix24.reading import PAGE_SIZE, Block, Span, spans
 from sources.connection import Cut, Request
+from sources.extraction import Tables
 
 ROWS_PER_PACKAGE = 200_000
 """Rows of one entity that a first read brings before they are merged: bounds memory and loss."""
@@ -38,7 +39,7 @@ OVERLAP = dt.timedelta(hours=1)
 class Lister:
     """Reads one list: at first whole, then what is new or has changed."""
 
-    extraction: Extraction
+    extraction: PortalExtraction
     entity: IdList
     cut: Cut
     request: Request

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sources.bitrix24 import tables
-from sources.bitrix24.tables import RawTable
+from sources.raw_tables import RawTable
 
 LEAD, DEAL, INVOICE = 1, 2, 31
 """Entity types (vendor's page crm/data-types, object_type)."""

@@ -12,11 +12,12 @@ from sources.bitrix24 import tables
 from sources.bitrix24.detail_reading import DetailReader
 from sources.bitrix24.details import DETAILS, Owner
 from sources.bitrix24.dictionaries import Dictionaries
-from sources.bitrix24.extraction import Extraction, Tables, resource
+from sources.bitrix24.extraction import PortalExtraction
 from sources.bitrix24.lister import Lister
 from sources.bitrix24.lists import IdList
 from sources.bitrix24.reading import Reader
 from sources.connection import Cut, Request, Tally
+from sources.extraction import Tables, resource
 
 
 @dlt.source(name="bitrix24", max_table_nesting=0)
@@ -43,7 +44,7 @@ def bitrix24(
     Returns:
         A resource per raw table and the quarantine of rows that could not be read.
     """
-    extraction = Extraction(reader, source_key, tally)
+    extraction = PortalExtraction(reader, source_key, tally)
     dictionaries = Dictionaries(extraction, cut, smart_processes)
     resources = [
         extraction.resource(tables.TABLES[name], read)
@@ -77,7 +78,7 @@ def bitrix24_details(
         comes in the same package as its rows. Tables without an owner that is due are made too:
         they exist in every company.
     """
-    extraction = Extraction(reader, source_key, tally)
+    extraction = PortalExtraction(reader, source_key, tally)
     marks: list[pa.Table] = []
     resources = [
         extraction.resource(detail.table, DetailReader(extraction, detail, due, marks).read)

@@ -15,16 +15,16 @@ import pyarrow as pa
 
 from sources.bitrix24 import TABLES, Bitrix24Client, Bitrix24Connector
 from sources.bitrix24.details import DETAILS, Detail, Owner, due
-from sources.bitrix24.extraction import QUARANTINE_SCHEMA
 from sources.bitrix24.history import USERS, VERSIONED
 from sources.bitrix24.lists import DEAL, INVOICE
-from sources.bitrix24.parsing import parse_rows
 from sources.bitrix24.reading import PAGE_SIZE
 from sources.bitrix24.tables import DETAIL_READS_SCHEMA
 from sources.bookkeeping import Books, EntityLoad
 from sources.demo.methods import LISTS, Page, call_list, call_object, portal_time
 from sources.demo.store import PortalStore
+from sources.extraction import QUARANTINE_SCHEMA
 from sources.history import observe
+from sources.parsing import parse_rows
 
 SCHEMA = "raw_bitrix24"
 PORTALS_WITH_ALL_VERSIONS = 10

@@ -18,11 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sources.bitrix24 import tables
-from sources.bitrix24.tables import ARROW_TYPES
 from sources.demo.generator.company import PlantedTroubles, generate
 from sources.demo.generator.rhythm import CLOCK
 from sources.demo.generator.sizes import CompanySize, SizeName
 from sources.demo.store import DEAL_TYPE_ID, INVOICE_TYPE_ID
+from sources.raw_tables import ARROW_TYPES, Kind
 
 _CALL_TYPE = 2
 _BINDING_COLUMNS = ["ACTIVITY_ID", "ENTITY_TYPE_ID", "ENTITY_ID"]
@@ -93,7 +93,7 @@ def raw_table(name: str, frames: Mapping[str, pd.DataFrame], source_key: str) ->
     return pa.Table.from_arrays(arrays, schema=table.schema)
 
 
-def _typed(values: Any, kind: tables.Kind, count: int) -> pa.Array:
+def _typed(values: Any, kind: Kind, count: int) -> pa.Array:
     arrow_type = ARROW_TYPES[kind]
     if values is None:
         return pa.nulls(count, arrow_type)

@@ -421,7 +421,7 @@ def test_a_portal_that_is_not_there_is_told_in_one_sentence(
     assert "127.0.0.1 can't be reached (no connection)" in str(error)
     assert "check the network" in str(error)
     assert "'wholesale'" in str(error)
-    assert error.is_portal_wide
+    assert error.is_connection_wide
     assert len(waits) == PASSING_TRIES - 1
     for attempt, seconds in enumerate(waits):
         # Doubled each time; up to half a second apart, so that threads don't come all at once.
@@ -562,7 +562,7 @@ def test_a_blocked_portal_is_told_at_once(
     served, client = portal
     served.overloaded = True
     error = refusal(lambda: client.call("user.get"))
-    assert (error.code, error.is_portal_wide, waits) == ("overload_limit", True, [])
+    assert (error.code, error.is_connection_wide, waits) == ("overload_limit", True, [])
 
 
 @pytest.mark.parametrize(

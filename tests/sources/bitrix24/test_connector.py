@@ -176,7 +176,7 @@ def test_an_invalid_webhook_is_told_in_one_sentence(served: SERVED) -> None:
         "unknown, revoked or expired; make a new one in the portal and put its address into the "
         "secrets (an application: make authorise)."
     )
-    assert refused.value.is_portal_wide
+    assert refused.value.is_connection_wide
 
 
 def test_a_list_that_cannot_be_counted_does_not_keep_the_others_from_being_read(

@@ -24,7 +24,7 @@ from sources.bitrix24.details import (
     Owner,
 )
 from sources.bitrix24.errors import PortalError
-from sources.bitrix24.extraction import Extraction
+from sources.bitrix24.extraction import PortalExtraction
 from sources.bitrix24.reading import Reader
 from sources.connection import Tally
 from sources.demo.faults import FaultPlan
@@ -201,7 +201,7 @@ def fetch(
 ) -> tuple[list[dict[str, Any]], dict[int, int], Tally]:
     """Rows, and how many were noted by owner."""
     tally, marks = Tally(), list[pa.Table]()
-    extraction = Extraction(reader, KEY, tally)
+    extraction = PortalExtraction(reader, KEY, tally)
     due = {detail.name: [Owner(kind, number, None) for kind, number in owners]}
     found = list(DetailReader(extraction, detail, due, marks).read())
     rows = [row for table in found if table is not None for row in table.to_pylist()]
@@ -294,7 +294,7 @@ def test_an_owner_that_must_not_be_read_stays_due_and_does_not_stop_the_others(
     marks = list[pa.Table]()
     owners = {TIMELINE_COMMENTS.name: [Owner("deal", 1, None), Owner("deal", 2, None)]}
     tally = Tally()
-    extraction = Extraction(reader, KEY, tally)
+    extraction = PortalExtraction(reader, KEY, tally)
     list(DetailReader(extraction, TIMELINE_COMMENTS, owners, marks).read())
     assert list(tally.refused_owners[TIMELINE_COMMENTS.name]) == [("deal", 1)]
     assert (tally.refused, tally.failed) == ({}, {})
@@ -410,7 +410,7 @@ def test_rows_that_cannot_be_read_are_counted(portal: tuple[Portal, Reader]) -> 
     )
     tally, marks = Tally(), list[pa.Table]()
     reader_of_one = DetailReader(
-        Extraction(reader, KEY, tally),
+        PortalExtraction(reader, KEY, tally),
         TASK_HISTORY,
         {TASK_HISTORY.name: [Owner("task", 1, None)]},
         marks,

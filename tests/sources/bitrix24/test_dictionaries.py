@@ -11,7 +11,7 @@ import pytest
 from sources.bitrix24 import Bitrix24Client
 from sources.bitrix24.dictionaries import Dictionaries
 from sources.bitrix24.errors import PortalError
-from sources.bitrix24.extraction import Extraction
+from sources.bitrix24.extraction import PortalExtraction
 from sources.bitrix24.reading import Reader
 from sources.connection import Cut, Tally
 from sources.demo.faults import FaultPlan
@@ -34,7 +34,7 @@ def read(
     reader: Reader, name: str, smart_processes: tuple[int, ...] = ()
 ) -> tuple[list[dict[str, Any]], Tally]:
     tally = Tally()
-    extraction = Extraction(reader, "bitrix24:main", tally)
+    extraction = PortalExtraction(reader, "bitrix24:main", tally)
     dictionaries = Dictionaries(extraction, Cut(NOON, {}), smart_processes)
     tables = [table for table in dictionaries.readers[name]() if table is not None]
     return [row for table in tables for row in table.to_pylist()], tally

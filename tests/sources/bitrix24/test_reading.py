@@ -18,12 +18,12 @@ from sources.bitrix24 import lists, tables
 from sources.bitrix24.client import Answer, Bitrix24Client
 from sources.bitrix24.errors import PortalError
 from sources.bitrix24.lists import IdList
-from sources.bitrix24.parsing import parse_rows
 from sources.bitrix24.reading import Block, Reader, Span, spans
 from sources.demo.faults import FaultPlan
 from sources.demo.portal import Portal
 from sources.demo.server import serve_in_thread
 from sources.demo.store import PortalStore
+from sources.parsing import parse_rows
 from tests.support.portals import NOON, at, call_row, deal_row
 
 Serve = Callable[..., tuple[Portal, Reader]]

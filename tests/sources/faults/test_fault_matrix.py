@@ -69,7 +69,7 @@ def test_a_lasting_fault_is_told_and_healed(
     world: World, folder: Path, stage: Stage, group: str, name: str
 ) -> None:
     fault, entities = LASTING[name], LASTING_GROUPS[group]
-    if fault.is_portal_wide:
+    if fault.is_connection_wide:
         # The first one ends the load.
         entities = entities[-1:]
     only = () if entities == GROUPS["others"] else needed(*entities)

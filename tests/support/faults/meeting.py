@@ -53,7 +53,7 @@ def meet(
         if load is None:
             assert CLOCKS[stage] not in logged_cuts(desk), "the load counts though it failed"
             # What the whole portal refuses is no entity's.
-            assert_is_told(sentence, () if fault.is_portal_wide else _each_asking(ending))
+            assert_is_told(sentence, () if fault.is_connection_wide else _each_asking(ending))
         else:
             assert_is_refused(load, _each_asking(befallen))
             others = [name for name in only if name not in befallen]

@@ -46,14 +46,14 @@ class Fault:
         }
 
     @property
-    def is_portal_wide(self) -> bool:
+    def is_connection_wide(self) -> bool:
         """Whether the first one ends the load."""
         return self.rule["action"] in ("overload", "expired_token", "reset", "half_body")
 
     @property
     def is_told(self) -> bool:
         """Whether the load says so of the entity and reads the others."""
-        return self.outcome != "passes" and not self.is_portal_wide
+        return self.outcome != "passes" and not self.is_connection_wide
 
     def outcome_for(self, entity: str) -> Outcome:
         """What a load makes of it where it is this entity's."""

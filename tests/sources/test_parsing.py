@@ -11,8 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from sources.bitrix24 import parsing
-from sources.bitrix24.parsing import QuarantinedRow, Unreadable, parse_instant, parse_rows
+from sources import parsing
 from sources.bitrix24.tables import (
     ACTIVITIES,
     ACTIVITY_BINDINGS,
@@ -33,8 +32,9 @@ from sources.bitrix24.tables import (
     Column,
     RawTable,
 )
+from sources.parsing import QuarantinedRow, Unreadable, parse_instant, parse_rows
 
-BODIES = Path(__file__).parents[2] / "data" / "bitrix24" / "bodies"
+BODIES = Path(__file__).parents[1] / "data" / "bitrix24" / "bodies"
 UTC = dt.UTC
 MOSCOW = dt.timezone(dt.timedelta(hours=3))
 RECEIVED_AT = dt.datetime(2026, 3, 1, 12, tzinfo=MOSCOW)

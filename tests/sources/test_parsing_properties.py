@@ -12,9 +12,10 @@ import orjson
 import pyarrow as pa
 import pytest
 
-from sources.bitrix24 import parsing
-from sources.bitrix24.parsing import QuarantinedRow, parse_rows
-from sources.bitrix24.tables import TABLES, Column, Kind, RawTable
+from sources import parsing
+from sources.bitrix24.tables import TABLES
+from sources.parsing import QuarantinedRow, parse_rows
+from sources.raw_tables import Column, Kind, RawTable
 
 PORTAL = dt.timezone(dt.timedelta(hours=3))
 RECEIVED_AT = dt.datetime(2026, 3, 1, 12, tzinfo=PORTAL)

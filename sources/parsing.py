@@ -1,4 +1,4 @@
-"""From Bitrix24's JSON rows to Arrow tables of a declared schema, losing nothing on the way.
+"""From JSON rows to Arrow tables of a declared schema, losing nothing on the way.
 
 The API prints one value in many ways: ids as strings or integers, flags as `Y`/`N` or true/false,
 "nothing" as null, "", [] or {} (vendor's page data-types). A row with a value that can't be read
@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sources.bitrix24.tables import ARROW_TYPES, Column, Kind, RawTable
+from sources.raw_tables import ARROW_TYPES, Column, Kind, RawTable
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
