@@ -29,6 +29,8 @@ from sources.raw_tables import ARROW_TYPES, Column, Kind, RawTable
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999."""
 _DECIMAL_LIMIT = 10**16
 _DECIMAL_STEP = Decimal("0.0001")
 _TRUE = frozenset({"Y", "1", "TRUE"})
@@ -151,8 +153,8 @@ def _values(column: Column, rows: Sequence[dict[str, Any]]) -> list[Any]:
 def _convert(values: list[Any], kind: Kind) -> pa.Array | None:
     """Values of JSON to a column, where all are of one type; None means: ask the reader."""
     types = set(map(type, values)) - {NoneType}
-    if kind == "json":
-        return None
+    if kind in ("json", "seconds"):
+        return _from_seconds(values) if kind == "seconds" and types <= {int} else None
     if kind == "flag" and types == {bool}:
         return pa.array(values, pa.bool_())
     if kind == "integer" and types == {int}:
@@ -169,10 +171,23 @@ def _convert(values: list[Any], kind: Kind) -> pa.Array | None:
     return _cast(pa.array(values, pa.string()), kind)
 
 
+def _from_seconds(values: list[Any]) -> pa.Array | None:
+    """Unix times to a column, where all lie within the years that texts may have."""
+    try:
+        seconds = pa.array(values, pa.int64())
+    except OverflowError:
+        return None
+    seconds = _without(seconds, pa.scalar(0))
+    lowest, highest = pc.min_max(seconds).values()
+    if lowest.as_py() is not None and not 0 < lowest.as_py() <= highest.as_py() <= _LAST_SECOND:
+        return None
+    return pc.multiply(seconds, 1_000_000).cast(ARROW_TYPES["seconds"])
+
+
 def _cast(texts: pa.Array, kind: Kind) -> pa.Array | None:
     """Texts to a column, where each has the canonical form; None means: ask the reader."""
-    if kind == "text":
-        return texts
+    if kind in ("text", "seconds"):
+        return texts if kind == "text" else None
     texts = _without(texts, _EMPTY)
     if kind == "instant":
         texts = _without(texts, _ZERO)
@@ -438,6 +453,16 @@ def _integer(value: Any) -> int | None:
     return number
 
 
+def _seconds(value: Any) -> int | None:
+    """Microseconds since 1970 of a Unix time."""
+    seconds = _integer(value)
+    if not seconds:
+        return None
+    if not 0 < seconds <= _LAST_SECOND:
+        raise Unreadable(f"{value!r} is no Unix time")
+    return seconds * 1_000_000
+
+
 def _decimal(value: Any) -> Decimal | None:
     if value is None or value == "" or value in ({}, []):
         return None
@@ -503,6 +528,7 @@ _READERS: Mapping[Kind, Callable[[Any], Any]] = {
     "text": _text,
     "flag": _flag,
     "decimal": _decimal,
+    "seconds": _seconds,
     "json": _json,
 }
 
@@ -512,7 +538,7 @@ def _microseconds(instant: dt.datetime) -> int:
 
 
 def _array(values: list[Any], kind: Kind) -> pa.Array:
-    if kind == "instant":
+    if kind in ("instant", "seconds"):
         # From integers: pyarrow's own conversion of datetimes is slower and stops at year 9999.
         return pa.array(values, pa.int64()).cast(ARROW_TYPES["instant"])
     return pa.array(values, ARROW_TYPES[kind])

@@ -13,12 +13,14 @@ from typing import Literal
 
 import pyarrow as pa
 
-Kind = Literal["integer", "text", "instant", "flag", "decimal", "json"]
+Kind = Literal["integer", "text", "instant", "seconds", "flag", "decimal", "json"]
+"""`seconds` are instants that the system prints as Unix time; 0 is none."""
 
 ARROW_TYPES: Mapping[Kind, pa.DataType] = {
     "integer": pa.int64(),
     "text": pa.string(),
     "instant": pa.timestamp("us", tz="UTC"),
+    "seconds": pa.timestamp("us", tz="UTC"),
     "flag": pa.bool_(),
     "decimal": pa.decimal128(20, 4),
     "json": pa.string(),

@@ -19,7 +19,7 @@ from sources.raw_tables import Column, Kind, RawTable
 
 PORTAL = dt.timezone(dt.timedelta(hours=3))
 RECEIVED_AT = dt.datetime(2026, 3, 1, 12, tzinfo=PORTAL)
-KINDS: tuple[Kind, ...] = ("integer", "text", "instant", "flag", "decimal", "json")
+KINDS: tuple[Kind, ...] = ("integer", "text", "instant", "seconds", "flag", "decimal", "json")
 NESTED = RawTable(
     "nested",
     "no.such.method",
@@ -59,6 +59,7 @@ ODD: dict[Kind, list[Any]] = {
         "1.", ".5", "-0", "-0.0", "007.50", " 1.5 ", "9999999999999999.9999", "1.23456", "٣.٥",
         "12345678901234567890.5e-10",
     ],
+    "seconds": [None, "", [], {}, 0, "0", 1, "1767225600", " 1767225600", 253_402_300_799],
     "json": [None, "", [], {}, "Y", 1, 1.5, True, [1, "б"], {"a": {"b": None}}, "\"\\\n"],
 }  # fmt: skip
 BROKEN: dict[Kind, list[Any]] = {
@@ -67,6 +68,7 @@ BROKEN: dict[Kind, list[Any]] = {
         "1e3", "--1", "1-", "-", 1e300, "1,000", "1 0", "½", "²",
     ],
     "text": [],
+    "seconds": [-1, "-1", 253_402_300_800, 2**63, "soon", True, False, 1.5, [1], {"a": 1}, "1_0"],
     "instant": [
         "soon", "2026-02-30T00:00:00+03:00", "2026-01-01T24:00:00+03:00", 1767225600, True, [0],
         "2026-01-01T10:00:60+03:00", "2026-01-01T10:60:00+03:00", "2026-13-01T10:00:00+03:00",
@@ -91,6 +93,8 @@ def canonical(kind: Kind, choice: random.Random) -> Any:
     """What almost every row of a portal holds."""
     if kind == "integer":
         return str(choice.choice([1, -1]) * choice.randrange(10 ** choice.randrange(1, 19)))
+    if kind == "seconds":
+        return choice.randrange(1, 253_402_300_800)
     if kind == "instant":
         moment = dt.datetime(1000, 1, 1) + dt.timedelta(seconds=choice.randrange(283_900_000_000))
         zone = f"{choice.choice('+-')}{choice.randrange(20):02}:{choice.randrange(60):02}"

@@ -1,0 +1,1 @@
+"""amoCRM and Kommo: leads (our deals) and all around them, into `raw_amocrm`."""
