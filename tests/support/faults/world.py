@@ -28,10 +28,12 @@ class World:
     Attributes:
         portals: by the load that is to read them.
         references: by the load that has just ended.
+        problems: what those loads told: the increment finds a department gone.
     """
 
     portals: Mapping[Stage, FaultyPortal]
     references: Mapping[Stage, Desk]
+    problems: Mapping[Stage, tuple[str, ...]]
 
     def desk(self, stage: Stage, folder: Path) -> Desk:
         """Where a load of this stage begins: nowhere, or after the first."""
@@ -58,7 +60,7 @@ def fault_free_world(folder: Path) -> Iterator[World]:
             for stage in STAGES
         }
         loaded = Desk(folder / "after_first")
-        loaded.load(portals["first"].address)
+        problems = {"first": loaded.load(portals["first"].address).problems}
         grown = loaded.copy(folder / "after_increment")
-        grown.load(portals["increment"].address)
-        yield World(portals, {"first": loaded, "increment": grown})
+        problems["increment"] = grown.load(portals["increment"].address).problems
+        yield World(portals, {"first": loaded, "increment": grown}, problems)
