@@ -33,3 +33,79 @@
 {% macro default__unnest_json_keys(column) -%}
     unnest(json_keys({{ column }}))
 {%- endmacro %}
+
+{#- The elements of a JSON list, as rows. -#}
+{% macro unnest_json_elements(column) -%}
+    {{ return(adapter.dispatch('unnest_json_elements')(column)) }}
+{%- endmacro %}
+
+{% macro default__unnest_json_elements(column) -%}
+    unnest(json_extract({{ column }}, '$[*]'))
+{%- endmacro %}
+
+{#- The text at a path; null where there is none. -#}
+{% macro json_path_text(column, path) -%}
+    {{ return(adapter.dispatch('json_path_text')(column, path)) }}
+{%- endmacro %}
+
+{% macro default__json_path_text(column, path) -%}
+    json_extract_string({{ column }}, '{{ path }}')
+{%- endmacro %}
+
+{#- The whole number at a path; null where there is none. -#}
+{% macro json_path_integer(column, path) -%}
+    try_cast({{ json_path_text(column, path) }} as bigint)
+{%- endmacro %}
+
+{#- The values of an amoCRM custom field as one text. -#}
+{% macro json_joined_values(field) -%}
+    {{ return(adapter.dispatch('json_joined_values')(field)) }}
+{%- endmacro %}
+
+{% macro default__json_joined_values(field) -%}
+    nullif(array_to_string(json_extract_string({{ field }}, '$.values[*].value'), ', '), '')
+{%- endmacro %}
+
+{#- The values of the amoCRM custom field with a code, as rows. -#}
+{% macro unnest_field_values(column, code) -%}
+    {{ return(adapter.dispatch('unnest_field_values')(column, code)) }}
+{%- endmacro %}
+
+{% macro default__unnest_field_values(column, code) -%}
+    unnest(flatten(list_transform(
+        list_filter(
+            json_extract({{ column }}, '$[*]'),
+            lambda field: json_extract_string(field, '$.field_code') = '{{ code }}'
+        ),
+        lambda field: json_extract_string(field, '$.values[*].value')
+    )))
+{%- endmacro %}
+
+{#- The id of the element of a JSON list that is the main one, else of the first. -#}
+{% macro json_main_id(column) -%}
+    {{ return(adapter.dispatch('json_main_id')(column)) }}
+{%- endmacro %}
+
+{% macro default__json_main_id(column) -%}
+    coalesce(
+        try_cast(
+            json_extract_string(
+                list_filter(
+                    json_extract({{ column }}, '$[*]'),
+                    lambda element: json_extract_string(element, '$.is_main') = 'true'
+                )[1],
+                '$.id'
+            ) as bigint
+        ),
+        {{ json_path_integer(column, '$[0].id') }}
+    )
+{%- endmacro %}
+
+{#- Aggregates keys and values to a JSON object. -#}
+{% macro json_object_of(key, value) -%}
+    {{ return(adapter.dispatch('json_object_of')(key, value)) }}
+{%- endmacro %}
+
+{% macro default__json_object_of(key, value) -%}
+    json_group_object({{ key }}, {{ value }})
+{%- endmacro %}

@@ -1,0 +1,42 @@
+-- One row per call in the normal form of all systems.
+with call_rows as (
+    select * from {{ ref('int_amocrm__call_rows') }}
+    where note_id = representative_id
+),
+
+call_results as (
+    select * from {{ ref('amocrm_call_statuses') }}
+),
+
+phone_numbers as (
+    select * from {{ ref('stg_derived__phone_numbers') }}
+)
+
+select
+    call_rows.call_key,
+    call_rows.source_key,
+    call_rows.note_id as call_id,
+    call_rows.note_id as id_order,
+    call_rows.system_call_id,
+    call_rows.started_at,
+    case call_rows.note_type when 'call_in' then 'inbound' else 'outbound' end as direction,
+    true as is_external,
+    coalesce(
+        call_results.call_result,
+        'status ' || call_rows.call_status,
+        'unknown'
+    ) as call_result,
+    -- The system's result decides; without one, talk does.
+    coalesce(call_results.is_answered, coalesce(call_rows.duration_seconds, 0) > 0) as is_answered,
+    greatest(coalesce(call_rows.duration_seconds, 0), 0) as total_seconds,
+    call_rows.talk_basis,
+    call_rows.talker_id,
+    null::varchar as line,
+    phone_numbers.phone_e164,
+    call_rows.recording_url
+from call_rows
+left join call_results
+    on call_rows.call_status = call_results.call_status
+left join phone_numbers
+    on call_rows.phone = phone_numbers.phone
+    and call_rows.phone_region = phone_numbers.phone_region

@@ -1,0 +1,113 @@
+-- One row per entry of a lead into a stage. A lead has no event for its first stage: that is where
+-- the first change came from, or, without any change, where it stands (inferred).
+with moves as (
+    select * from {{ ref('int_amocrm__stage_moves') }}
+),
+
+deals as (
+    select * from {{ ref('int_amocrm__deals') }}
+    where is_counted
+),
+
+recorded as (
+    select
+        deals.source_key,
+        deals.deal_key,
+        deals.deal_id,
+        moves.event_id as entry_id,
+        moves.id_order,
+        moves.moved_at as entered_at,
+        moves.moved_at < deals.created_at as was_before_creation,
+        coalesce(moves.pipeline_id, deals.pipeline_id) as pipeline_id,
+        moves.status_id,
+        false as is_inferred
+    from moves
+    inner join deals
+        on moves.source_key = deals.source_key
+        and moves.lead_id = deals.deal_id
+),
+
+openings as (
+    select
+        deals.source_key,
+        deals.deal_key,
+        deals.deal_id,
+        'opening' as entry_id,
+        0::bigint as id_order,
+        deals.created_at as entered_at,
+        false as was_before_creation,
+        coalesce(moves.pipeline_id_before, deals.pipeline_id) as pipeline_id,
+        moves.status_id_before as status_id,
+        false as is_inferred
+    from moves
+    inner join deals
+        on moves.source_key = deals.source_key
+        and moves.lead_id = deals.deal_id
+    where moves.id_order = 1 and moves.status_id_before is not null
+),
+
+without_moves as (
+    select deals.*
+    from deals
+    left join recorded
+        on deals.deal_key = recorded.deal_key
+    where recorded.deal_key is null
+),
+
+-- A closed card without history stood on an unknown open stage until the system's close time.
+inferred_openings as (
+    select
+        source_key,
+        deal_key,
+        deal_id,
+        'opening' as entry_id,
+        0::bigint as id_order,
+        created_at as entered_at,
+        false as was_before_creation,
+        pipeline_id,
+        case when stage_semantics_code = 'P' then stage_id::bigint end as status_id,
+        true as is_inferred
+    from without_moves
+),
+
+inferred_closings as (
+    select
+        source_key,
+        deal_key,
+        deal_id,
+        'closing' as entry_id,
+        1::bigint as id_order,
+        greatest(moved_at, created_at) as entered_at,
+        coalesce(moved_at < created_at, false) as was_before_creation,
+        pipeline_id,
+        stage_id::bigint as status_id,
+        true as is_inferred
+    from without_moves
+    where
+        stage_semantics_code <> 'P'
+        and greatest(moved_at, created_at) <= as_of_at
+),
+
+entries as (
+    select * from recorded
+    union all
+    select * from openings
+    union all
+    select * from inferred_openings
+    union all
+    select * from inferred_closings
+)
+
+select
+    source_key,
+    deal_key,
+    deal_id,
+    entry_id,
+    id_order,
+    entered_at,
+    was_before_creation,
+    pipeline_id,
+    coalesce(status_id::varchar, '(unknown)') as stage_id,
+    case status_id when 142 then 'S' when 143 then 'F' else 'P' end as stage_semantics_code,
+    is_inferred
+from entries
