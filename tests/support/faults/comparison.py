@@ -16,8 +16,9 @@ from tests.support.faults.entities import READS, table_of
 Rows = Mapping[str, list[tuple[Any, ...]]]
 """Sorted rows by table."""
 
-_DIFFERING = {"load_log": ("rows_received", "was_swept")}
-"""What a load that goes on where another stopped says otherwise: it has less left to read."""
+_DIFFERING = {"load_log": ("rows_received", "was_swept", "rows_fewer")}
+"""What a load that goes on where another stopped says otherwise: it has less left to read, and what
+is gone from a dictionary has been told."""
 _BY_ENTITY = {"load_log", "deleted_records", "detail_reads", "quarantine"}
 _OWNERS = {
     "product_rows": ("'deal'", "owner_id"),
