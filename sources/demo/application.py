@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
-import struct
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 from sources.demo import faults
 from sources.demo.access import Access
+from sources.demo.damage import befall, damaged
 from sources.demo.methods import MethodError
 from sources.demo.parameters import BadBody, read_parameters
 from sources.demo.portal import (
@@ -29,7 +26,6 @@ from sources.demo.portal import (
     method_name,
 )
 
-_PAGE = "<html><head><title>{0}</title></head><body><h1>{0}</h1></body></html>"
 _TRUE = ("1", "True", "true", "Y")
 Handler = Callable[[Request, Mapping[str, Any]], Awaitable[Response]]
 
@@ -134,61 +130,7 @@ async def _with_faults(
     rules = portal.fault_plan.for_request(
         [(command.method, command.parameters) for command in commands]
     )
-    broken: str | None = None
-    refusal: MethodError | None = None
-    for rule in rules:
-        if isinstance(rule, faults.Change):
-            rule.apply(portal.store)
-        elif isinstance(rule, faults.Delay):
-            await asyncio.sleep(rule.seconds)
-        elif broken is None and refusal is None:
-            if isinstance(rule, faults.Refusal):
-                refusal = rule.error()
-            elif isinstance(rule, faults.Broken):
-                broken = rule.action
-    if refusal is not None:
-        raise refusal
-    if broken == "reset":
-        return _Reset()
-    if broken in ("bad_gateway", "html"):
-        title, status = ("502 Bad Gateway", 502) if broken == "bad_gateway" else ("Sign in", 200)
-        return HTMLResponse(_PAGE.format(title), status)
-    response = await answer()
-    whole = bytes(response.body)
-    if broken == "not_json":
-        return Response(whole[: len(whole) // 2], media_type="application/json")
-    return _Half(whole, media_type="application/json") if broken == "half_body" else response
-
-
-def _transport(scope: Scope) -> asyncio.Transport:
-    transport: asyncio.Transport = scope["state"]["transport"]
-    return transport
-
-
-class _Half(Response):
-    """Half of the body under a header that promises all of it, then the end of the connection."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        half = bytes(self.body)[: len(self.body) // 2]
-        await send({"type": "http.response.body", "body": half, "more_body": True})
-        transport = _transport(scope)
-        while transport.get_write_buffer_size():
-            await asyncio.sleep(0.01)
-        # An orderly end of TLS would wait for the client's.
-        transport.abort()
-        await receive()  # until the connection is gone, else the server complains
-
-
-class _Reset(Response):
-    """No answer: the connection is reset."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        transport = _transport(scope)
-        # Closing a socket that lingers for no time sends a reset in place of an orderly end. On
-        # a duplicate, since the event loop's own object need not know the option.
-        number = os.dup(transport.get_extra_info("socket").fileno())
-        with socket.socket(fileno=number) as duplicate:
-            duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-        await receive()
+    rule = await befall(rules, portal.store)
+    if isinstance(rule, faults.Refusal):
+        raise rule.error()
+    return await answer() if rule is None else await damaged(rule, answer)

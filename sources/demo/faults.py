@@ -9,6 +9,9 @@ A file (JSON or TOML) of rules, for tests of clients against a portal that misbe
     times = 2                     # that and the next; 1 if left out, or "forever"
     action = "reset"
 
+`method` is a method of Bitrix24, or for amoCRM an address like `leads`, `leads/{id}` or
+`contacts/notes`, whose parameters are taken as they are written: `{"filter[id]" = "5"}`.
+
 Most actions befall a whole request and count requests. `operation_limit`, `error` and
 `command_error` befall a command: inside a batch they count commands, and stand in `result_error`.
 """
@@ -27,7 +30,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import pydantic
 
 from sources.demo.methods import MethodError
-from sources.demo.store import ENTITIES, PortalStore
+from sources.demo.record_store import Entity, RecordStore, key_values
+from sources.demo.store import ENTITIES
 from sources.errors import InputError
 
 Command = tuple[str, Mapping[str, Any]]
@@ -111,42 +115,47 @@ class Change(Rule):
 
     action: Literal["insert", "change", "delete"]
     entity: str
-    id: int | None = None
+    id: int | str | tuple[int | str, ...] | None = None
     row: dict[str, Any] = {}
 
     @pydantic.model_validator(mode="after")
-    def _is_possible(self) -> Change:
-        if self.entity not in ENTITIES:
-            raise ValueError(f"entity must be one of {', '.join(sorted(ENTITIES))}")
-        columns = ENTITIES[self.entity].columns
-        if self.action == "insert" and "ID" not in self.row:
-            raise ValueError("row needs its ID")
+    def _is_possible(self, info: pydantic.ValidationInfo) -> Change:
+        entities: Mapping[str, Entity] = info.context or ENTITIES
+        if self.entity not in entities:
+            raise ValueError(f"entity must be one of {', '.join(sorted(entities))}")
+        entity = entities[self.entity]
+        if self.action == "insert" and not self.row.keys() >= set(entity.key):
+            raise ValueError(f"row needs its {' and '.join(entity.key)}")
         if self.action != "insert" and self.id is None:
             raise ValueError(f"{self.action} needs an id")
-        unknown = self.row.keys() - columns.keys()
+        if self.id is not None and len(key_values(self.id)) != len(entity.key):
+            raise ValueError(f"id needs {' and '.join(entity.key)}")
+        unknown = self.row.keys() - entity.columns.keys()
         if unknown:
             raise ValueError(f"{self.entity} has no field {', '.join(sorted(unknown))}")
         for name, value in self.row.items():
-            if columns[name] == "instant":
+            if entity.columns[name] == "instant":
                 _instant(name, value)
         return self
 
-    def apply(self, store: PortalStore) -> None:
+    def apply(self, store: RecordStore) -> None:
         """Write it into a store that can be written.
 
         Raises:
             MethodError: the record to be changed is not there.
         """
-        columns = ENTITIES[self.entity].columns
+        entity = store.entities[self.entity]
         row = {
-            name: _instant(name, value) if columns[name] == "instant" else value
+            name: _instant(name, value) if entity.columns[name] == "instant" else value
             for name, value in self.row.items()
         }
         if self.action == "delete" and self.id is not None:
             store.delete(self.entity, self.id)
             return
-        if self.action == "change":
-            present = store.query(f'select * from "{self.entity}" where "ID" = ?', (self.id,))
+        if self.action == "change" and self.id is not None:
+            present = store.query(
+                f'select * from "{self.entity}" where {entity.of_key}', key_values(self.id)
+            )
             if not present:
                 raise MethodError(
                     500,
@@ -177,19 +186,29 @@ class FaultPlan:
         fired: how often each action happened.
     """
 
-    def __init__(self, rules: Iterable[Mapping[str, Any] | Rule]) -> None:
+    def __init__(
+        self,
+        rules: Iterable[Mapping[str, Any] | Rule],
+        *,
+        entities: Mapping[str, Entity] = ENTITIES,
+    ) -> None:
         """Take rules, also as maps in the form of the file.
+
+        Args:
+            rules: what happens when.
+            entities: those that rules may change, of the store behind the portal.
 
         Raises:
             pydantic.ValidationError: a rule is not possible.
         """
-        self.rules: Sequence[AnyRule] = _Plan.model_validate({"rules": list(rules)}).rules
+        plan = _Plan.model_validate({"rules": list(rules)}, context=entities)
+        self.rules: Sequence[AnyRule] = plan.rules
         self.fired: Counter[str] = Counter()
         self._counts: Counter[int] = Counter()
         self._lock = threading.Lock()
 
     @classmethod
-    def read(cls, path: Path) -> FaultPlan:
+    def read(cls, path: Path, *, entities: Mapping[str, Entity] = ENTITIES) -> FaultPlan:
         """A plan from a `.toml` or `.json` file.
 
         Raises:
@@ -198,7 +217,7 @@ class FaultPlan:
         try:
             text = path.read_text(encoding="utf-8")
             given = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-            return cls(_Plan.model_validate(given).rules)
+            return cls(_Plan.model_validate(given, context=entities).rules, entities=entities)
         except FileNotFoundError:
             problem = "does not exist; check the path"
         except pydantic.ValidationError as error:

@@ -1,8 +1,9 @@
-"""Bitrix24's limits: the leaky bucket of requests (503), and the working time of a method (429)."""
+"""Limits: Bitrix24's leaky bucket (503) and working time (429), amoCRM's sliding window (429)."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -33,6 +34,29 @@ class LeakyBucket:
         if self.level + 1 > self.threshold:
             return False
         self.level += 1
+        return True
+
+
+@dataclass
+class SlidingWindow:
+    """At most `requests` within any `seconds`; amoCRM's figures are 7 and 1.
+
+    `now` may be replaced by a clock that tests move.
+    """
+
+    requests: int = 7
+    seconds: float = 1.0
+    now: Callable[[], float] = time.monotonic
+    _admitted: deque[float] = field(default_factory=deque, repr=False)
+
+    def admits(self) -> bool:
+        """Count one request; false when the window is full (the request is refused)."""
+        moment = self.now()
+        while self._admitted and self._admitted[0] <= moment - self.seconds:
+            self._admitted.popleft()
+        if len(self._admitted) >= self.requests:
+            return False
+        self._admitted.append(moment)
         return True
 
 

@@ -17,6 +17,8 @@ from pathlib import Path
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from sources.demo.amocrm import application as amocrm
+from sources.demo.amocrm.portal import AmoPortal
 from sources.demo.application import make_app
 from sources.demo.certificates import TlsFiles, issue_certificate
 from sources.demo.faults import FaultPlan
@@ -52,18 +54,29 @@ class _Protocol(HttpToolsProtocol):
         self.app_state = {**self.app_state, "transport": transport}
 
 
-def _server(portal: Portal, port: int, tls: TlsFiles | None) -> uvicorn.Server:
-    if portal.oauth is not None:
-        portal.oauth.served_at = f"{'https' if tls else 'http'}://{HOST}:{port}"
+def _root(port: int, tls: TlsFiles | None) -> str:
+    return f"{'https' if tls else 'http'}://{HOST}:{port}"
+
+
+def _server(portal: Portal | AmoPortal, port: int, tls: TlsFiles | None) -> uvicorn.Server:
+    if isinstance(portal, AmoPortal):
+        portal.served_at = _root(port, tls)
+        app = amocrm.make_app(portal)
+    else:
+        if portal.oauth is not None:
+            portal.oauth.served_at = _root(port, tls)
+        app = make_app(portal)
     return uvicorn.Server(
         uvicorn.Config(
-            make_app(portal),
+            app,
             http=_Protocol,
             # uvloop never reports the end of a TLS connection that a planned fault has cut.
             loop="asyncio",
             log_level="warning",
             # The access log would print the webhook's secret with every request.
             access_log=False,
+            # Clients read amoCRM's clock from this header; the account's own stands in there.
+            date_header=not isinstance(portal, AmoPortal),
             lifespan="off",
             # As nginx in front of a portal: clients that wait for a limit keep their connection.
             timeout_keep_alive=75,
@@ -74,8 +87,10 @@ def _server(portal: Portal, port: int, tls: TlsFiles | None) -> uvicorn.Server:
 
 
 @contextlib.contextmanager
-def serve_in_thread(portal: Portal, port: int = 0, *, tls: TlsFiles | None = None) -> Iterator[str]:
-    """Serve until the block ends; gives the main webhook's address.
+def serve_in_thread(
+    portal: Portal | AmoPortal, port: int = 0, *, tls: TlsFiles | None = None
+) -> Iterator[str]:
+    """Serve until the block ends; gives the main webhook's address, of amoCRM the account's.
 
     Args:
         portal: what to serve.
@@ -93,7 +108,12 @@ def serve_in_thread(portal: Portal, port: int = 0, *, tls: TlsFiles | None = Non
             raise RuntimeError("the demo portal did not start")
         time.sleep(0.01)
     try:
-        yield webhook_address(port, portal.user_id, portal.code, scheme="https" if tls else "http")
+        if isinstance(portal, AmoPortal):
+            yield _root(port, tls) + "/"
+        else:
+            yield webhook_address(
+                port, portal.user_id, portal.code, scheme="https" if tls else "http"
+            )
     finally:
         server.should_exit = True
         thread.join(timeout=10)

@@ -1,36 +1,35 @@
 """The portal's store: one SQLite file, one indexed table per Bitrix24 entity.
 
-The generator and the replay write it, the HTTP portal reads it. Columns carry the names of
-Bitrix24's REST fields; instants are integer microseconds since 1970 in UTC, so that no precision
-of a replayed file is lost; lists and maps are JSON text. How a method prints a column (string or
-number, `Y`/`N` or true/false, offset of the portal) is the portal's business, not the store's.
+The generator and the replay write it, the HTTP portal reads it. How a method prints a column
+(string or number, `Y`/`N` or true/false, offset of the portal) is the portal's business.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
-Kind = Literal["integer", "text", "instant", "flag", "decimal", "json"]
-"""`flag` is 0 or 1; `decimal` is kept as text ("15000.00"); `instant` is microseconds UTC."""
+from sources.demo.record_store import (
+    UTC,
+    Entity,
+    Kind,
+    RecordStore,
+    catalogue,
+    from_microseconds,
+    to_microseconds,
+)
 
-UTC = dt.UTC
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Entity:
-    """One table of the store: its columns in order, the first of which is the primary key."""
-
-    name: str
-    columns: Mapping[str, Kind]
-    indexes: Sequence[str] = ()
-
+__all__ = [
+    "DEAL_TYPE_ID",
+    "ENTITIES",
+    "INVOICE_TYPE_ID",
+    "UTC",
+    "Entity",
+    "Kind",
+    "PortalStore",
+    "from_microseconds",
+    "to_microseconds",
+]
 
 DEAL_TYPE_ID = 2
 INVOICE_TYPE_ID = 31
@@ -491,34 +490,31 @@ CALL = Entity(
     indexes=("CALL_START_DATE",),
 )
 
-ENTITIES: Mapping[str, Entity] = {
-    entity.name: entity
-    for entity in (
-        CATEGORY,
-        STATUS,
-        USER,
-        DEPARTMENT,
-        CONTACT,
-        COMPANY,
-        LEAD,
-        DEAL,
-        INVOICE,
-        SMART_ITEM,
-        STAGE_HISTORY,
-        LEAD_STAGE_HISTORY,
-        INVOICE_STAGE_HISTORY,
-        ACTIVITY,
-        BINDING,
-        TASK,
-        TASK_HISTORY,
-        TIMELINE_COMMENT,
-        PRODUCT,
-        PRODUCT_ROW,
-        CURRENCY,
-        CUSTOM_FIELD,
-        CALL,
-    )
-}
+ENTITIES: Mapping[str, Entity] = catalogue(
+    CATEGORY,
+    STATUS,
+    USER,
+    DEPARTMENT,
+    CONTACT,
+    COMPANY,
+    LEAD,
+    DEAL,
+    INVOICE,
+    SMART_ITEM,
+    STAGE_HISTORY,
+    LEAD_STAGE_HISTORY,
+    INVOICE_STAGE_HISTORY,
+    ACTIVITY,
+    BINDING,
+    TASK,
+    TASK_HISTORY,
+    TIMELINE_COMMENT,
+    PRODUCT,
+    PRODUCT_ROW,
+    CURRENCY,
+    CUSTOM_FIELD,
+    CALL,
+)
 
 
 def _belongings(entity_name: str, type_id: int, code: str, history: str) -> tuple[str, ...]:
@@ -538,177 +534,14 @@ _CARDS: Mapping[str, tuple[str, ...]] = {
     "lead": _belongings("lead", 1, "L", "lead_stage_history"),
     "deal": _belongings("deal", DEAL_TYPE_ID, "D", "stage_history"),
 }
-_SQLITE_TYPE: Mapping[Kind, str] = {
-    "integer": "integer",
-    "text": "text",
-    "instant": "integer",
-    "flag": "integer",
-    "decimal": "text",
-    "json": "text",
-}
 
 
-def to_microseconds(instant: dt.datetime) -> int:
-    """Microseconds since 1970 in UTC of an aware instant, exactly (no floating point)."""
-    if instant.tzinfo is None:
-        raise ValueError(f"{instant.isoformat()} has no offset from UTC")
-    return (instant - _EPOCH) // dt.timedelta(microseconds=1)
+class PortalStore(RecordStore):
+    """A Bitrix24 portal's records in one SQLite file.
 
-
-def from_microseconds(microseconds: int) -> dt.datetime:
-    """The aware UTC instant of a stored value."""
-    return _EPOCH + dt.timedelta(microseconds=microseconds)
-
-
-class PortalStore:
-    """A portal's records in one SQLite file.
-
-    `meta` holds the portal's own facts: `clock` (microseconds, the virtual now), `utc_offset`
-    (minutes), `title`, and what the generator planted (`planted`, JSON).
+    Deleting a lead or a deal takes its stage history, activities with the bindings of these,
+    comments, bindings and product rows with it (vendor's page crm-deal-delete).
     """
 
-    def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
-        self.path = Path(path)
-        if read_only:
-            if not self.path.exists():
-                raise FileNotFoundError(f"no portal store at {self.path}")
-            self._connection = sqlite3.connect(
-                f"file:{self.path}?mode=ro", uri=True, check_same_thread=False
-            )
-        else:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = sqlite3.connect(self.path, check_same_thread=False)
-            self._connection.execute("pragma journal_mode = wal")
-            self._connection.execute("pragma synchronous = off")
-        self._connection.row_factory = sqlite3.Row
-        self._utc_offset: int | None = None
-        self._kept: dict[Any, Any] = {}
-        self._kept_at: tuple[int, int] | None = None
-
-    def create(self) -> None:
-        """Create the empty tables. The indexes come last, in `finish`."""
-        with self._connection:
-            self._connection.execute("create table meta (key text primary key, value text)")
-            for entity in ENTITIES.values():
-                columns = ", ".join(
-                    f'"{name}" {_SQLITE_TYPE[kind]}' + (" primary key" if name == "ID" else "")
-                    for name, kind in entity.columns.items()
-                )
-                self._connection.execute(f'create table "{entity.name}" ({columns})')
-
-    def finish(self) -> None:
-        """Build the indexes and collect statistics, once all rows are in."""
-        with self._connection:
-            for entity in ENTITIES.values():
-                for column in entity.indexes:
-                    self._connection.execute(
-                        f'create index "{entity.name}_{column}" on "{entity.name}" ("{column}")'
-                    )
-            self._connection.execute("analyze")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._connection.close()
-
-    def __enter__(self) -> PortalStore:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def insert(self, entity_name: str, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Add or replace rows given as maps of column to stored value; absent columns are null.
-
-        Raises:
-            KeyError: a row names a column that the entity does not have.
-        """
-        entity = ENTITIES[entity_name]
-        names = list(entity.columns)
-
-        def values() -> Iterator[tuple[Any, ...]]:
-            for row in rows:
-                unknown = row.keys() - entity.columns.keys()
-                if unknown:
-                    raise KeyError(f"{entity_name} has no column {sorted(unknown)}")
-                yield tuple(_stored(row.get(name), entity.columns[name]) for name in names)
-
-        self._insert(entity_name, names, values())
-
-    def insert_tuples(self, entity_name: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Add rows of ready stored values in the order of the entity's columns (bulk path)."""
-        self._insert(entity_name, list(ENTITIES[entity_name].columns), rows)
-
-    def _insert(self, entity_name: str, names: list[str], rows: Iterable[Sequence[Any]]) -> None:
-        columns = ", ".join(f'"{name}"' for name in names)
-        marks = ", ".join("?" * len(names))
-        with self._connection:
-            self._connection.executemany(
-                f'insert or replace into "{entity_name}" ({columns}) values ({marks})', rows
-            )
-
-    def delete(self, entity_name: str, record_id: int) -> None:
-        """Remove a record and what belongs to it, as Bitrix24 does (vendor's page crm-deal-delete).
-
-        Leads and deals take their stage history, activities with the bindings of these, comments,
-        bindings and product rows with them.
-        """
-        with self._connection:
-            self._connection.execute(f'delete from "{entity_name}" where "ID" = ?', (record_id,))
-            if entity_name in _CARDS:
-                for sql in _CARDS[entity_name]:
-                    self._connection.execute(sql, (record_id,))
-
-    def query(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        """Rows of a select; for the portal and for tests."""
-        return self._connection.execute(sql, parameters).fetchall()
-
-    def set_meta(self, key: str, value: Any) -> None:
-        """Keep one of the portal's own facts as JSON."""
-        self._utc_offset = None
-        with self._connection:
-            self._connection.execute(
-                "insert or replace into meta values (?, ?)",
-                (key, json.dumps(value, ensure_ascii=False)),
-            )
-
-    def meta(self, key: str, default: Any = None) -> Any:
-        """One of the portal's own facts."""
-        rows = self.query("select value from meta where key = ?", (key,))
-        return json.loads(rows[0]["value"]) if rows else default
-
-    @property
-    def kept(self) -> dict[Any, Any]:
-        """What is worth keeping until a record changes, by this connection or another: counts."""
-        version = self.query("pragma data_version")[0][0]
-        if (self._connection.total_changes, version) != self._kept_at or len(self._kept) > 1_000:
-            self._kept = {}
-            self._kept_at = (self._connection.total_changes, version)
-        return self._kept
-
-    @property
-    def utc_offset(self) -> int:
-        """Minutes the portal's zone is ahead of UTC; read once, since every page prints by it."""
-        if self._utc_offset is None:
-            self._utc_offset = int(self.meta("utc_offset", 0))
-        return self._utc_offset
-
-    @property
-    def clock(self) -> dt.datetime:
-        """The portal's virtual now: it stands still until somebody moves it."""
-        return from_microseconds(int(self.meta("clock", 0)))
-
-    @clock.setter
-    def clock(self, instant: dt.datetime) -> None:
-        self.set_meta("clock", to_microseconds(instant))
-
-
-def _stored(value: Any, kind: Kind) -> Any:
-    if value is None:
-        return None
-    if kind == "instant" and isinstance(value, dt.datetime):
-        return to_microseconds(value)
-    if kind == "json" and not isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    if kind == "flag":
-        return int(value)
-    return value
+    entities: ClassVar[Mapping[str, Entity]] = ENTITIES
+    belongings: ClassVar[Mapping[str, Sequence[str]]] = _CARDS

@@ -1,0 +1,121 @@
+"""The authorisation of an amoCRM integration: codes, day-long tokens, rotation of refreshes.
+
+Documented in amocrm.ru/developers/content/oauth/step-by-step; a refresh token that was used once
+answers 401 "Token has been revoked" (amocrm-api-php issue 123).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sources.demo.amocrm.problems import Problem, token_refused
+
+CODE_SECONDS = 20 * 60
+ACCESS_SECONDS = 86_400
+REFRESH_SECONDS = 90 * 86_400
+
+
+@dataclass
+class AmoOAuth:
+    """One integration installed in one account.
+
+    Attributes:
+        client_id: the integration's id.
+        client_secret: its secret.
+        redirect_uri: must stand in every token request.
+        now: the clock, seconds since 1970; None is the store's virtual clock.
+        moved_to: where the account has moved; tokens are not to be had here any more.
+        granted: codes exchanged for tokens so far.
+        refreshes: refreshes served so far.
+    """
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    redirect_uri: str = "https://application.example/callback"
+    now: Callable[[], float] | None = None
+    moved_to: str = ""
+    granted: int = 0
+    refreshes: int = 0
+    _codes: dict[str, float] = field(default_factory=dict, repr=False)
+    _access: dict[str, float] = field(default_factory=dict, repr=False)
+    _refresh: dict[str, float] = field(default_factory=dict, repr=False)
+    _used: set[str] = field(default_factory=set, repr=False)
+
+    def code(self) -> str:
+        """A code as the administrator's browser brings it back: good for 20 minutes, once."""
+        code = secrets.token_hex(32)
+        self._codes[code] = self._clock() + CODE_SECONDS
+        return code
+
+    def issue(self) -> dict[str, Any]:
+        """A new pair of tokens in the form of the token endpoint's answer."""
+        access_token, refresh_token = secrets.token_hex(32), secrets.token_hex(32)
+        self._access[access_token] = self._clock() + ACCESS_SECONDS
+        self._refresh[refresh_token] = self._clock() + REFRESH_SECONDS
+        return {
+            "token_type": "Bearer",
+            "expires_in": ACCESS_SECONDS,
+            "access_token": access_token,
+            "refresh_token": refresh_token,
+        }
+
+    def token(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer `/oauth2/access_token`: a code or a refresh token becomes a new pair.
+
+        Raises:
+            Problem: 400 for a bad request or code, 401 for a bad client or refresh token, 404
+                where the account has moved.
+        """
+        if self.moved_to:
+            raise Problem(404, "Account not found")
+        grants = {
+            "authorization_code": ("code", "Authorization code", 400, self._codes),
+            "refresh_token": ("refresh_token", "Token", 401, self._refresh),
+        }
+        kind = str(parameters.get("grant_type", ""))
+        if kind not in grants:
+            raise token_refused(400, "Check the `grant_type` parameter")
+        name, thing, status, valid = grants[kind]
+        for needed in (name, "redirect_uri"):
+            if not parameters.get(needed):
+                raise token_refused(400, f"Check the `{needed}` parameter")
+        if (parameters.get("client_id"), parameters.get("client_secret")) != (
+            self.client_id,
+            self.client_secret,
+        ):
+            raise token_refused(401, "Client authentication failed")
+        if parameters["redirect_uri"] != self.redirect_uri:
+            raise token_refused(400, "Check the `redirect_uri` parameter")
+        given = str(parameters[name])
+        if given in self._used:
+            raise token_refused(status, f"{thing} has been revoked")
+        if given not in valid:
+            raise token_refused(status, f"Cannot decrypt the {name.replace('_', ' ')}")
+        if self._clock() >= valid.pop(given):
+            raise token_refused(status, f"{thing} has expired")
+        self._used.add(given)
+        if kind == "refresh_token":
+            self.refreshes += 1
+        else:
+            self.granted += 1
+        return self.issue()
+
+    def admits(self, access_token: str) -> bool:
+        """Whether an access token opens the API now."""
+        return self._clock() < self._access.get(access_token, 0.0)
+
+    def knows_refresh(self, refresh_token: str) -> bool:
+        """Whether a refresh token could still be used."""
+        return refresh_token in self._refresh
+
+    def expire_access_tokens(self) -> None:
+        """End every access token now; refresh tokens stay."""
+        self._access = dict.fromkeys(self._access, 0.0)
+
+    def _clock(self) -> float:
+        if self.now is None:
+            raise ValueError("give the integration a clock, or put it into a portal")
+        return self.now()
