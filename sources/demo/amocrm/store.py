@@ -119,8 +119,10 @@ CUSTOM_FIELD = Entity(
         "is_deletable": "flag",
         "is_predefined": "flag",
     },
+    key_size=2,
 )
-"""`entity_type` is leads, contacts or companies; `enums` a list of id, value, sort (and code)."""
+"""`entity_type` is leads, contacts or companies; `enums` a list of id, value, sort (and code).
+Contacts and companies share the fields of phones and e-mails."""
 TAG = Entity("tag", {"id": "integer", "entity_type": "text", "name": "text"})
 CATALOG = Entity(
     "catalog",
@@ -327,12 +329,7 @@ class AmoStore(RecordStore):
             if entity_name == "lead":
                 return
         if is_card or entity_name == "task":
-            of_card = is_card or row["entity_type"] is None
-            self.add_event(
-                f"{entity_name}_deleted",
-                entity_id=row["id"] if of_card else row["entity_id"],
-                entity_type=entity_name if of_card else singular(row["entity_type"]),
-            )
+            self.add_event(f"{entity_name}_deleted", entity_id=row["id"], entity_type=entity_name)
 
     def purge(self, entity_name: str, record_id: RecordId) -> None:
         """Remove a record with its notes and tasks, without a trace; events stay as they are."""
@@ -412,8 +409,3 @@ def event_id(microseconds: int, number: int) -> str:
 def lead_status(status_id: int, pipeline_id: int) -> dict[str, dict[str, int]]:
     """A stage as it stands in an event's value."""
     return {"lead_status": {"id": status_id, "pipeline_id": pipeline_id}}
-
-
-def singular(entity_type: str) -> str:
-    """The entity of an address, `leads`, as events name it, `lead`."""
-    return next((one for one, plural in _PLURAL.items() if plural == entity_type), entity_type)
