@@ -27,7 +27,10 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Entity:
-    """One table of a store: its columns in order, the first `key_size` of which are the key."""
+    """One table of a store: its columns in order, the first `key_size` of which are the key.
+
+    An index is of one column, or of several with a comma between them.
+    """
 
     name: str
     columns: Mapping[str, Kind]
@@ -123,9 +126,10 @@ class RecordStore:
         """Build the indexes and collect statistics, once all rows are in."""
         with self._connection:
             for entity in self.entities.values():
-                for column in entity.indexes:
+                for index in entity.indexes:
+                    columns = ", ".join(f'"{column}"' for column in index.split(","))
                     self._connection.execute(
-                        f'create index "{entity.name}_{column}" on "{entity.name}" ("{column}")'
+                        f'create index "{entity.name}_{index}" on "{entity.name}" ({columns})'
                     )
             self._connection.execute("analyze")
 

@@ -121,7 +121,7 @@ class Work:
         for row in self._comments():
             yield _event(
                 "common_note_added",
-                (row["ENTITY_TYPE"], row["ENTITY_ID"]),
+                (_SINGULAR[_COMMENT_CARDS[row["ENTITY_TYPE"]]], row["ENTITY_ID"]),
                 row["CREATED"],
                 _OF_COMMENT + row["ID"],
                 row["AUTHOR_ID"],

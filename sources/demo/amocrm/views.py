@@ -9,6 +9,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -45,22 +46,18 @@ class Request:
     full_links: bool = True
     refuses_large_limits: bool = False
 
-    @property
+    @cached_property
     def parts(self) -> frozenset[str]:
         """What `with` asks for."""
         given = self.parameters.get("with") or ""
         names = given if isinstance(given, list) else str(given).split(",")
         return frozenset(str(name).strip() for name in names)
 
-    @property
+    @cached_property
     def account_id(self) -> int | None:
         """The account's id, which every record names."""
-        kept = self.store.kept
-        if "account_id" not in kept:
-            rows = self.store.query("select id from account")
-            kept["account_id"] = rows[0][0] if rows else None
-        account_id: int | None = kept["account_id"]
-        return account_id
+        rows = self.store.query("select id from account")
+        return rows[0][0] if rows else None
 
     def href(self, path: str, pairs: Iterable[tuple[str, Any]] = ()) -> Body:
         """A link below `/api/v4/`; brackets stay as they are."""
