@@ -156,11 +156,17 @@ class _Conversion:
 
     def _lead(self, deal: Any, history: History | None) -> dict[str, Any]:
         stage = self._stage(deal)
+        authorship = self.work.authorship(deal)
+        # A move changes a lead, also one that Bitrix24 doesn't count as a change.
+        moved_at = [move.moved_at for move in history.moves] if history is not None else []
+        authorship["updated_at"] = max(
+            authorship["updated_at"], deal["MOVED_TIME"] or 0, *moved_at[-1:]
+        )
         return {
             "id": deal["ID"],
             "name": deal["TITLE"],
             "price": _whole(deal["OPPORTUNITY"]),
-            **self.work.authorship(deal),
+            **authorship,
             "status_id": stage.status_id,
             "pipeline_id": stage.pipeline_id,
             "loss_reason_id": reason_id(stage.reason) if stage.reason else None,

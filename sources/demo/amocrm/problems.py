@@ -74,7 +74,12 @@ def too_many_requests() -> Problem:
 
 def server_error() -> Problem:
     """Something went wrong inside."""
-    return Problem(500, "Our team are probably already working on the elimination of the problem")
+    return Problem(
+        500,
+        "Our team are probably already working on the elimination of the problem",
+        title="ErrInternalServer",
+        more={"trace_id": "8e9b1e47-1ea4-111f0-a4f9-0031163e1de759"},
+    )
 
 
 def invalid(path: str, code: str, detail: str) -> Problem:

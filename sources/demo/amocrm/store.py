@@ -332,6 +332,12 @@ class AmoStore(RecordStore):
         if is_card or entity_name == "task":
             self.add_event(f"{entity_name}_deleted", entity_id=row["id"], entity_type=entity_name)
 
+    def restore_lead(self, lead_id: int) -> None:
+        """Take a lead out of the recycle bin, with its event."""
+        (found,) = self.query("select * from lead where id = ?", (lead_id,))
+        self.insert("lead", [{**dict(found), "is_deleted": 0, "updated_at": self.clock}])
+        self.add_event("lead_restored", entity_id=lead_id)
+
     def purge(self, entity_name: str, record_id: RecordId) -> None:
         """Remove a record with its notes and tasks, without a trace; events stay as they are."""
         super().delete(entity_name, record_id)

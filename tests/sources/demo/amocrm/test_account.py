@@ -265,7 +265,8 @@ def test_a_planned_block_and_a_server_error(office: Office) -> None:
     office.plan({"action": "overload"}, {"action": "server_error", "nth": 2})
     assert office.get().text.startswith("<html>")
     broken = office.get()
-    assert (broken.status_code, broken.json()["detail"]) == (500, documented("500")["detail"])
+    assert broken.status_code == 500
+    assert documented("500").items() <= broken.json().items()
     assert office.get().status_code == 200
 
 

@@ -108,6 +108,17 @@ def test_every_lead_stands_where_its_last_move_led(both: Both) -> None:
         assert last.get(lead["id"], stands) == stands
 
 
+def test_no_lead_moves_after_its_last_change(both: Both) -> None:
+    assert (
+        rows(
+            both.account,
+            "select lead.id from lead inner join event on entity_id = lead.id "
+            "where type = 'lead_status_changed' and event.created_at > lead.updated_at",
+        )
+        == []
+    )
+
+
 def test_moves_are_a_chain_that_begins_at_the_first_stage(both: Both) -> None:
     present: dict[int, Any] = {}
     for event in both.account.query(

@@ -312,6 +312,14 @@ def test_a_deleted_lead_is_told_only_when_asked_for(account: Account) -> None:
     assert len(account.rows("events")) == 1, "the event outlives the recycle bin"
 
 
+def test_a_restored_lead_is_back(account: Account) -> None:
+    account.store.delete("lead", 3)
+    account.store.restore_lead(3)
+    assert account.body("leads/3")["is_deleted"] is False
+    assert account.ids("leads?with=only_deleted") == []
+    assert [event["type"] for event in account.rows("events")] == ["lead_restored", "lead_deleted"]
+
+
 def test_a_removed_user_is_not_listed_and_an_inactive_one_says_so(account: Account) -> None:
     assert [
         (user["id"], user["rights"]["is_active"], user["rights"]["is_admin"])
