@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from sources.demo.record_store import RecordStore
 from sources.demo.replay import write_replay
 from sources.demo.server import serve_in_thread
 from sources.demo.store import PortalStore
+from tests.reference.random_portal import random_portal, write_portal
 from tests.support.portals import NOON, at, call_row, deal_row, history_row, make_portal
 
 TINY = CompanySize(deals=90, calls=700, contacts=70, months=9, employees=10, heavy_calls=60)
@@ -473,3 +475,28 @@ def test_a_replay_becomes_an_account_too(tmp_path: Path) -> None:
         assert [minute for minute, _, _ in moves(account, 7)] == [60]
         assert rows(account, "select name, is_main from pipeline") == [("Replay", 1)]
         assert account.clock == source.clock
+
+
+def test_moves_of_random_portals_lead_to_where_the_leads_stand(tmp_path: Path) -> None:
+    moved = 0
+    for seed in range(20):
+        path = write_portal(random_portal(random.Random(seed)), tmp_path / f"{seed}.sqlite")
+        with (
+            PortalStore(path, read_only=True) as source,
+            converted(source, tmp_path / f"account{seed}.sqlite") as account,
+        ):
+            present: dict[int, Any] = {}
+            for event in account.query(
+                "select * from event where type = 'lead_status_changed' order by created_at, id"
+            ):
+                (before,) = json.loads(event["value_before"])
+                (after,) = json.loads(event["value_after"])
+                assert before != after, seed
+                assert present.get(event["entity_id"], before) == before, seed
+                present[event["entity_id"]] = after
+            for lead in account.query("select * from lead"):
+                stands = {"id": lead["status_id"], "pipeline_id": lead["pipeline_id"]}
+                assert present.get(lead["id"], {"lead_status": stands})["lead_status"] == stands
+                assert (lead["closed_at"] is not None) == (lead["status_id"] in (WON, LOST)), seed
+            moved += len(present)
+    assert moved > 20
