@@ -56,7 +56,7 @@ class EntityLoad:
         rows_reported: the system's count; None where it has none or was not asked.
         rows_received: rows that came in this load.
         rows_quarantined: rows that can't be read.
-        rows_raw: rows held.
+        rows_raw: rows held; of what is read by windows of time, rows that this load brought.
         rows_deleted: of them, rows that the system no longer has (dictionaries: returns).
         rows_fewer: rows that the last load still brought and this one no longer (dictionaries).
         owners_pending: owners whose details wait for the next load.

@@ -115,7 +115,8 @@ class Tally:
     Attributes:
         received: rows that came.
         quarantined: rows that could not be read.
-        reported: the system's counts of dictionaries that it counts, told while they are read.
+        reported: the system's counts of dictionaries that it counts, and of windows of time that
+            this load has read; told while they are read.
         refused: entities that the system refuses, with the sentence.
         failed: entities that could not be read to the end, with the sentence.
         unfinished: entities whose first read goes on in another package.

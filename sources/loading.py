@@ -247,6 +247,8 @@ def _due_for_sweep(load: _Load) -> Iterator[Entity]:
 
 def _read_details(load: _Load) -> None:
     """Details of owners that have changed, package by package, up to the load's bound."""
+    if not any(entity.is_detail for entity in load.connector.entities):
+        return
     with open_books(load.pipeline, load.connector.source_key) as books:
         is_first = not books.has("detail_reads")
     if is_first:
@@ -357,7 +359,7 @@ def _listed_load(load: _Load, books: Books, entity: Entity) -> EntityLoad:
     reported = load.cut.reported.get(entity.name, Reported(None))
     upper = reported.upper_id
     if upper is None:
-        return EntityLoad(entity.name, entity.table, rows_raw=books.rows_held(entity, None))
+        return _uncounted_load(load, books, entity)
     return EntityLoad(
         entity.name,
         entity.table,
@@ -367,6 +369,21 @@ def _listed_load(load: _Load, books: Books, entity: Entity) -> EntityLoad:
         rows_raw=books.rows_held(entity, upper),
         rows_deleted=books.rows_deleted(entity, upper),
         was_swept=entity.name in load.swept,
+    )
+
+
+def _uncounted_load(load: _Load, books: Books, entity: Entity) -> EntityLoad:
+    """An entity that the system does not count by id: at most the windows that were read."""
+    held = books.rows_held(entity, None)
+    reported = load.tally.reported.get(entity.name)
+    if reported is None:
+        return EntityLoad(entity.name, entity.table, rows_raw=held)
+    return EntityLoad(
+        entity.name,
+        entity.table,
+        rows_reported=reported,
+        rows_quarantined=load.tally.quarantined.get(entity.name, 0),
+        rows_raw=held - books.rows_not_returned(entity, load.load_ids),
     )
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 import logging
-import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -18,10 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-import orjson
 import requests
 import tenacity
-from throttled import MemoryStore, Throttled, rate_limiter
 
 from sources.bitrix24.errors import (
     ASK,
@@ -34,6 +30,7 @@ from sources.bitrix24.errors import (
     portal_error,
 )
 from sources.bitrix24.oauth import OAuth
+from sources.web import give_up, is_safe_address, limiter, read_json, session_for, wait_for_turn
 
 BATCH_SIZE = 50
 REQUEST_SECONDS = 75
@@ -53,7 +50,6 @@ PARALLEL_REQUESTS = 12
 read 200,000 deals in 21 s, ten in 24 s; sixteen are no faster."""
 
 _WEBHOOK = re.compile(r"^/rest/\d+/[^/]+/?$")
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 logger = logging.getLogger("callfunnel.bitrix24")
 # At DEBUG the HTTP library logs every path, and with it the webhook's secret.
@@ -155,7 +151,9 @@ class Bitrix24Client:
         self._local = threading.local()
         self._count = threading.Lock()
         self._turns = threading.Semaphore(DECODING_THREADS)
-        self._throttle = _throttle(requests_per_second, burst) if requests_per_second else None
+        self._throttle = (
+            limiter(requests_per_second, burst - SPARE) if requests_per_second else None
+        )
 
     def __repr__(self) -> str:
         return f"Bitrix24Client(host={self.host!r}, connection={self.connection!r})"
@@ -303,7 +301,7 @@ class Bitrix24Client:
     def _retrying(self) -> tenacity.Retrying:
         return tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((_Busy, _Passing)),
-            stop=_give_up(self.max_wait_seconds),
+            stop=give_up(self.max_wait_seconds, _Passing, PASSING_TRIES),
             wait=tenacity.wait_exponential_jitter(multiplier=0.5, max=30.0, jitter=0.5),
             before_sleep=self._say_waiting,
             reraise=True,
@@ -368,7 +366,7 @@ class Bitrix24Client:
         self, method: str, parameters: Mapping[str, Any], response: requests.Response, token: str
     ) -> Answer:
         self._begin_turn()
-        body = _json(response.content)
+        body = read_json(response.content)
         status = response.status_code
         if not isinstance(body, dict):
             raise _Passing(
@@ -463,9 +461,7 @@ class Bitrix24Client:
     def _stay_below_limit(self) -> None:
         with self._count:
             self.requests_sent += 1
-        if self._throttle is not None:
-            while self._throttle.limit().limited:
-                pass
+        wait_for_turn(self._throttle)
 
     def _meet_limit(self) -> None:
         """Somebody else uses the bucket too: all threads slow down."""
@@ -477,11 +473,7 @@ class Bitrix24Client:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
-            # A proxy of the environment is no way to this machine's own loopback.
-            session.trust_env = self.host not in _LOOPBACK
-            # A portal over TLS on loopback has a throw-away CA; without trust_env it is not seen.
-            session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+            session = session_for(self.host)
             self._local.session = session
         return session
 
@@ -493,59 +485,19 @@ class Bitrix24Client:
         )
 
 
-def _throttle(requests_per_second: float, burst: int) -> Throttled:
-    # Per minute, since the library counts whole requests.
-    per_minute = max(1, int(requests_per_second * 60))
-    return Throttled(
-        key="portal",
-        using="gcra",
-        quota=rate_limiter.per_min(per_minute, burst=max(1, burst - SPARE)),
-        store=MemoryStore(),
-        timeout=60,
-    )
-
-
 def _address(address: str, *, is_webhook: bool) -> SplitResult | None:
     """The parts of an address; None where it has another form."""
     try:
         parts = urlsplit(address)
     except ValueError:
         return None
-    is_secure = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
-    # A user name before the host would go into the links to cards.
-    is_plain = not parts.query and not parts.fragment and "@" not in parts.netloc
     has_form = bool(_WEBHOOK.match(parts.path)) if is_webhook else True
-    return parts if is_secure and is_plain and has_form else None
+    # A user name before the host would go into the links to cards.
+    return parts if is_safe_address(address) and has_form else None
 
 
 def _method_of(command: str) -> str:
     return command.partition("?")[0]
-
-
-def _give_up(max_wait_seconds: float) -> Any:
-    """When one request gives up; waits for the bucket use up no try for what may pass."""
-    tries = 0
-
-    def stop(state: tenacity.RetryCallState) -> bool:
-        nonlocal tries
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, _Passing):
-            tries += 1
-            return tries >= PASSING_TRIES
-        return (state.seconds_since_start or 0.0) >= max_wait_seconds
-
-    return stop
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        # Half a surrogate pair, which orjson refuses, becomes one row of the quarantine later.
-        try:
-            return json.loads(content)
-        except ValueError:
-            return None
 
 
 def _reset_in(time: Mapping[str, Any]) -> float:

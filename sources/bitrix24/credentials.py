@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from dlt.common.configuration.container import Container
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
-
-from sources.bitrix24.oauth import TOKEN_URL, is_safe_address
+from sources.bitrix24.oauth import TOKEN_URL
+from sources.credentials import SecretsOf
 from sources.errors import SourceError
+from sources.web import is_safe_address
 
 
 @dataclass(frozen=True)
@@ -38,22 +37,20 @@ class Application:
 def portal_credentials(company: str, connection: str) -> Webhook | Application:
     """The secrets of one connection: a webhook's address or an application's keys.
 
-    Asked from dlt's providers directly: values that go through `dlt.secrets[…]` are kept in the
-    pipeline's trace, which is written to disk.
-
     Raises:
         SourceError: there are none, half of them, both kinds, or an unsafe token_url.
     """
     names = ("webhook_url", "client_id", "client_secret", "refresh_token", "token_url")
-    found = {name: _secret(name, company, connection) for name in names}
+    secrets = SecretsOf("bitrix24", company, connection)
+    found = {name: secrets.get(name) for name in names}
     given = [name for name in names if found[name]]
     whose = f"Connection '{connection}' of company '{company}'"
-    where = f"{_section(company, connection)} in .dlt/secrets.toml"
+    where = f"{secrets.section} in .dlt/secrets.toml"
     if not given:
         raise SourceError(
             f"{whose} has no secrets: put webhook_url, or client_id and client_secret of an "
             f"application, under {where} (see .dlt/secrets.toml.example) or set "
-            f"{_variable('webhook_url', company, connection)}. The demo company needs neither "
+            f"{secrets.variable('webhook_url')}. The demo company needs neither "
             "when started with make demo or make dev."
         )
     if given == ["webhook_url"]:
@@ -62,7 +59,7 @@ def portal_credentials(company: str, connection: str) -> Webhook | Application:
         raise SourceError(
             f"{whose} has both a webhook (webhook_url) and an application "
             f"({', '.join(given[1:])}): keep one of the two under {where} and in the environment "
-            f"({_variable('…', company, connection)})."
+            f"({secrets.variable('…')})."
         )
     missing = [name for name in ("client_id", "client_secret") if not found[name]]
     if missing:
@@ -80,24 +77,3 @@ def portal_credentials(company: str, connection: str) -> Webhook | Application:
     return Application(
         found["client_id"], found["client_secret"], found["refresh_token"] or None, token_url
     )
-
-
-def _secret(name: str, company: str, connection: str) -> str:
-    """The value of the first provider that has one; empty where none has."""
-    for provider in Container()[PluggableRunContext].providers.providers:
-        value, _ = provider.get_value(name, str, "", *_sections(company, connection))
-        if value:
-            return str(value).strip()
-    return ""
-
-
-def _sections(company: str, connection: str) -> tuple[str, ...]:
-    return ("sources", "bitrix24", company, connection)
-
-
-def _section(company: str, connection: str) -> str:
-    return f"[{'.'.join(_sections(company, connection))}]"
-
-
-def _variable(name: str, company: str, connection: str) -> str:
-    return "__".join((*_sections(company, connection), name)).upper()

@@ -15,9 +15,10 @@ from typing import Any
 import duckdb
 
 from sources.bitrix24 import tables
-from sources.bitrix24.lists import command, listed
+from sources.bitrix24.lists import command
 from sources.connection import Waiting
 from sources.raw_tables import RawTable
+from sources.web import listed
 
 
 @dataclass(frozen=True)

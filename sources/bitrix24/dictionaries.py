@@ -13,10 +13,11 @@ from sources.bitrix24 import lists, tables
 from sources.bitrix24.client import BATCH_SIZE
 from sources.bitrix24.errors import ACCESS_CODES, ASK, PortalError
 from sources.bitrix24.extraction import PortalExtraction
-from sources.bitrix24.lists import command, listed
+from sources.bitrix24.lists import command
 from sources.connection import Cut
 from sources.extraction import Tables
 from sources.raw_tables import RawTable
+from sources.web import listed
 
 LIST_TRIES = 3
 """Reads of a dictionary until its rows are as many as the portal counts."""

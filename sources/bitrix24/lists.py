@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
 from sources.bitrix24 import tables
 from sources.raw_tables import RawTable
+from sources.web import listed, php_parameters
 
 LEAD, DEAL, INVOICE = 1, 2, 31
 """Entity types (vendor's page crm/data-types, object_type)."""
@@ -108,21 +109,6 @@ class IdList:
         return [{**self.constants, **row} if isinstance(row, dict) else row for row in found]
 
 
-def listed(result: Any, envelope: str | None = None) -> list[Any]:
-    """The list in an answer, bare or in an envelope, also another than documented.
-
-    PHP prints a list with a gap as a map from places to rows, and an empty one either way.
-    """
-    if not isinstance(result, Mapping):
-        return list(result or [])
-    found = result.get(envelope) if envelope else result
-    if isinstance(found, Mapping) and found and all(str(place).isdigit() for place in found):
-        return list(found.values())
-    if isinstance(found, list):
-        return found
-    return next((value for value in result.values() if isinstance(value, list)), [])
-
-
 def command(method: str, parameters: Mapping[str, Any]) -> str:
     """`method?query`, percent-encoded, PHP brackets; references to other commands stay readable.
 
@@ -130,20 +116,9 @@ def command(method: str, parameters: Mapping[str, Any]) -> str:
     """
     query = "&".join(
         f"{quote(name, safe='')}={quote(value, safe='$[]' if value.startswith('$result') else '')}"
-        for name, value in _flat(parameters)
+        for name, value in php_parameters(parameters)
     )
     return f"{method}?{query}" if query else method
-
-
-def _flat(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, value in parameters.items():
-        full = f"{prefix}[{name}]" if prefix else str(name)
-        if isinstance(value, Mapping):
-            yield from _flat(value, full)
-        elif isinstance(value, list | tuple):
-            yield from _flat({str(place): item for place, item in enumerate(value)}, full)
-        else:
-            yield full, "" if value is None else str(value)
 
 
 SWEEP_DAYS = 7

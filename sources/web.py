@@ -1,0 +1,129 @@
+"""What every client of a web API needs: safe addresses, sessions, a limiter, PHP's forms."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import orjson
+import requests
+import tenacity
+from throttled import MemoryStore, Throttled, rate_limiter
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def is_safe_address(url: str) -> bool:
+    """Whether secrets may be sent there: https, or http on loopback; no user name, no query."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port
+    except ValueError:
+        return False
+    is_secure = parts.scheme == "https" or (parts.scheme == "http" and host in LOOPBACK)
+    is_plain = not parts.query and not parts.fragment and "@" not in parts.netloc
+    return bool(host) and is_secure and is_plain
+
+
+def session_for(host: str) -> requests.Session:
+    """A session for requests to one host."""
+    session = requests.Session()
+    # A proxy of the environment is no way to this machine's own loopback.
+    session.trust_env = host not in LOOPBACK
+    # A portal over TLS on loopback has a throw-away CA; without trust_env it is not seen.
+    session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+    return session
+
+
+def limiter(requests_per_second: float, burst: int) -> Throttled:
+    """Lets so many requests pass in a second, and `burst` at once; waits up to a minute."""
+    # Per minute, since the library counts whole requests.
+    per_minute = max(1, int(requests_per_second * 60))
+    return Throttled(
+        key="portal",
+        using="gcra",
+        quota=rate_limiter.per_min(per_minute, burst=max(1, burst)),
+        store=MemoryStore(),
+        timeout=60,
+    )
+
+
+def wait_for_turn(throttle: Throttled | None) -> None:
+    """Wait until the limiter lets one more request pass."""
+    if throttle is not None:
+        while throttle.limit().limited:
+            pass
+
+
+def give_up(
+    max_wait_seconds: float, passing: type[Exception], passing_tries: int
+) -> Callable[[tenacity.RetryCallState], bool]:
+    """When one request gives up; waits for a limit use up no try for what may pass.
+
+    Args:
+        max_wait_seconds: the patience with limits.
+        passing: what may pass: lost connections, time-outs, broken answers.
+        passing_tries: how often that is tried.
+    """
+    tries = 0
+
+    def stop(state: tenacity.RetryCallState) -> bool:
+        nonlocal tries
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, passing):
+            tries += 1
+            return tries >= passing_tries
+        return (state.seconds_since_start or 0.0) >= max_wait_seconds
+
+    return stop
+
+
+def read_json(content: bytes) -> Any:
+    """The document; None where it is none."""
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        # Half a surrogate pair, which orjson refuses, becomes one row of the quarantine later.
+        try:
+            return json.loads(content)
+        except ValueError:
+            return None
+
+
+def listed(result: Any, envelope: str | None = None) -> list[Any]:
+    """The list in an answer, bare or in an envelope, also another than documented.
+
+    PHP prints a list with a gap as a map from places to rows, and an empty one either way.
+    """
+    if not isinstance(result, Mapping):
+        return list(result or [])
+    found = result.get(envelope) if envelope else result
+    if isinstance(found, Mapping) and found and all(str(place).isdigit() for place in found):
+        return list(found.values())
+    if isinstance(found, list):
+        return found
+    return next((value for value in result.values() if isinstance(value, list)), [])
+
+
+def php_parameters(parameters: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Nested parameters as PHP reads them: `filter[id][0]`, `order[id]`."""
+    for name, value in parameters.items():
+        full = f"{prefix}[{name}]" if prefix else str(name)
+        if isinstance(value, Mapping):
+            yield from php_parameters(value, full)
+        elif isinstance(value, list | tuple):
+            yield from php_parameters({str(place): item for place, item in enumerate(value)}, full)
+        else:
+            yield full, "" if value is None else str(value)
+
+
+def php_query(parameters: Mapping[str, Any]) -> str:
+    """Nested parameters as the query of an address, percent-encoded."""
+    return "&".join(
+        f"{quote(name, safe='')}={quote(value, safe='')}"
+        for name, value in php_parameters(parameters)
+    )
