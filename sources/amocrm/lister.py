@@ -2,7 +2,7 @@
 
 State of each resource (cursors are Unix seconds of the server's clock):
 - lists of cards, tasks, notes: `updated_since`; until the first read is through also `rows_left`
-  (how many places of the list are still to be read), `begun_at` and `rereads`.
+  (how many places of the list are still to be read), `begun_at`, `restored` and `rereads`.
 - events: `read_up_to`, and `is_read` once the first read is through.
 
 The first read goes through the list by ascending id from its last page to its first, a bounded
@@ -111,19 +111,20 @@ class Lister:
         elif self._has_restored(state):
             self.extraction.tally.unfinished.add(self.entity.name)
             state["rereads"] = int(state.get("rereads", 0)) + 1
-            for passing in ("rows_left", "begun_at"):
-                state.pop(passing, None)
+            state.pop("rows_left")
         else:
             state["is_read"] = True
-            for passing in ("rows_left", "begun_at", "rereads"):
+            for passing in ("rows_left", "begun_at", "restored", "rereads"):
                 state.pop(passing, None)
 
     def _has_restored(self, state: dict[str, Any]) -> bool:
-        """Whether a record has entered the middle of the list; what is left finds the sweep."""
+        """Whether a record has entered the middle of the list while it was read."""
         if self.entity.restored is None or int(state.get("rereads", 0)) >= REREADS:
-            return False
+            return False  # what is left, the sweep finds
         events = EventReader(self.extraction.reader)
-        return events.any_since(int(state["begun_at"]), self.entity.restored)
+        before = int(state.get("restored", 0))
+        state["restored"] = events.count_since(int(state["begun_at"]), self.entity.restored)
+        return bool(state["restored"] > before)
 
     def _whole(self) -> Tables:
         # Not in the order of ids: one page after the other.

@@ -107,10 +107,10 @@ class EventReader:
         for low, high in split(first, last, lambda low, high: self._is_short(low, high, types)):
             yield self._window(low, high, types)
 
-    def any_since(self, first: int, event_type: str) -> bool:
-        """Whether something of the kind has happened since."""
+    def count_since(self, first: int, event_type: str) -> int:
+        """How many events of a kind there are since; more than a page of them count as a page."""
         parameters = {"filter": {"type": event_type, "created_at": {"from": first}}}
-        return bool(self._reader.page(Listing("events", parameters, 1), 1).rows)
+        return len(self._reader.page(Listing("events", parameters, self._limit), 1).rows)
 
     def _listing(self, low: int, high: int, types: tuple[str, ...]) -> Listing:
         # A second more on both sides: whether the bounds belong to the window is not documented.

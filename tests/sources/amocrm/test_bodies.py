@@ -1,0 +1,120 @@
+"""The vendor's documented answers parse without a row in the quarantine."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sources.amocrm import tables
+from sources.amocrm.client import Answer
+from sources.amocrm.dictionaries import Dictionaries
+from sources.amocrm.extraction import AmoExtraction, without_links
+from sources.amocrm.lists import LISTS
+from sources.amocrm.paging import PageReader
+from sources.connection import Tally
+from sources.parsing import parse_rows
+
+BODIES = Path(__file__).parents[2] / "data" / "amocrm"
+NOW = dt.datetime(2026, 3, 2, tzinfo=dt.UTC)
+
+
+def body(name: str) -> Any:
+    return json.loads((BODIES / f"{name}.json").read_text())
+
+
+class Documented:
+    """Answers with the documented bodies."""
+
+    host = "shop.example"
+
+    def get(self, path: str, parameters: Any = None) -> Answer:
+        if path.endswith("custom_fields"):
+            found = {"custom_fields": [body("custom_fields._get_custom_field_by_entity_type")]}
+            return Answer({"_embedded": found}, found["custom_fields"], False, NOW)
+        names = {
+            "account": "base.get_account_info",
+            "users": "users.get_users",
+            "leads/pipelines": "pipelines.get_pipelines",
+            "catalogs": "catalogs.get_catalogs",
+            "leads/tags": "tags.get_tags_by_entity_type",
+        }
+        if path in names or path.endswith("/elements"):
+            answer = body(names.get(path, "catalogs.get_catalog_elements"))
+            rows = answer["_embedded"].get(path.rpartition("/")[2], [])
+            return Answer(answer, rows, False, NOW)
+        return Answer({}, [], False, NOW)
+
+
+@pytest.mark.parametrize(
+    ("entity", "name"),
+    [
+        ("leads", "leads.get_leads"),
+        ("contacts", "contacts.get_contacts"),
+        ("companies", "companies.get_companies"),
+        ("tasks", "tasks.get_tasks"),
+        ("lead_notes", "notes.get_notes_by_entity_type"),
+        ("unsorted", "unsorted.get_unsorted_leads"),
+        ("deleted_leads", "leads.get_leads"),
+    ],
+)
+def test_a_documented_list_is_read_whole(entity: str, name: str) -> None:
+    listed = next(one for one in LISTS if one.name == entity)
+    (given,) = body(name)["_embedded"].values()
+    rows = [without_links(row) for row in listed.rows(given)]
+    parsed, quarantined = parse_rows(listed.table, rows, "amocrm:shop", NOW)
+    assert (len(parsed), quarantined) == (len(given), [])
+    assert "_links" not in json.dumps(parsed.select(["extra"]).to_pylist())
+
+
+def test_documented_events_are_read_whole() -> None:
+    given = body("events.get_events.repaired")["_embedded"]["events"]
+    rows = [without_links(row) for row in given]
+    parsed, quarantined = parse_rows(tables.EVENTS, rows, "amocrm:shop", NOW)
+    assert (len(parsed), quarantined) == (len(given), [])
+    assert parsed.column("id").to_pylist()[0] == "01pz58t6p04ymgsgfbmfyfy1mf"
+
+
+def test_documented_dictionaries_are_read_whole() -> None:
+    tally = Tally()
+    reader = PageReader(Documented())  # type: ignore[arg-type]
+    extraction = AmoExtraction(reader, "amocrm:shop", tally)
+    found = {
+        name: [table for table in read() if table is not None]
+        for name, read in Dictionaries(extraction).readers.items()
+    }
+    reader.close()
+    assert set(tally.quarantined.values()) == {0}
+    (users,) = found["users"]
+    given = body("users.get_users")["_embedded"]["users"]
+    assert users.column("is_active").to_pylist() == [one["rights"]["is_active"] for one in given]
+    (statuses,) = found["statuses"]
+    assert 142 in statuses.column("id").to_pylist()
+    assert set(statuses.column("pipeline_id").to_pylist()) == {3177727}
+    (groups,) = found["groups"]
+    assert groups.column("name").to_pylist() == ["Отдел продаж"]
+    enums = [row for table in found["custom_field_enums"] for row in table.to_pylist()]
+    assert {(row["entity_type"], row["field_id"], row["value"]) for row in enums} >= {
+        ("contacts", 3, "WORK")
+    }
+    assert found["account"][0].column("name").to_pylist() == ["example"]
+    assert tally.reported == {"users": 2, "pipelines": 1}
+
+
+def test_links_are_taken_out_of_what_is_embedded_too() -> None:
+    row = {
+        "id": 1,
+        "_links": {"self": {}},
+        "_embedded": {"contacts": [{"id": 2, "_links": {}}], "entity": {"id": 3, "_links": {}}},
+        "custom_fields_values": [{"_links": "a value"}],
+    }
+    assert without_links(row) == {
+        "id": 1,
+        "_embedded": {"contacts": [{"id": 2}], "entity": {"id": 3}},
+        "custom_fields_values": [{"_links": "a value"}],
+    }
+    assert without_links([1]) == [1]
+    assert without_links({"_embedded": []}) == {"_embedded": []}
