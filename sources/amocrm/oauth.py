@@ -19,7 +19,7 @@ import requests
 
 from sources.errors import SourceError
 from sources.oauth import RotatingOAuth
-from sources.tokens import AUTHORISE_ANEW, Tokens, TokenStore
+from sources.tokens import AUTHORISE_ANEW, LockedTokens, Tokens, TokenStore
 from sources.web import LOOPBACK, is_safe_address, read_json
 
 CONNECT_SECONDS = 10
@@ -37,6 +37,9 @@ _REMEDIES: Mapping[str, str] = {
         "the stored refresh token is unknown there: not used for 3 months, the integration was "
         "switched off in the account, or it was used already by a copy of this installation or "
         f"before a backup was put back; {AUTHORISE_ANEW}"
+    ),
+    "not_found": (
+        "there is no account at this address, and the vendor names no other; check account_url"
     ),
     "payment_required": "the account is not paid; pay for it in amoCRM, then run again",
 }
@@ -99,6 +102,7 @@ class AmoOAuth(RotatingOAuth):
         self._found = ""
         """The address that answered last."""
         self._redirect_uri = redirect_uri
+        self._access_token = ""
 
     @property
     def _token_host(self) -> str:
@@ -108,15 +112,13 @@ class AmoOAuth(RotatingOAuth):
         """Where the account is now, as far as is known."""
         return self._found or self._given
 
-    def _refreshed(self, held: Any) -> Tokens:
+    def _refreshed(self, held: LockedTokens) -> Tokens:
         # A moved account answers at the address that the last tokens came from.
         before = held.stored.tokens
         if before is not None and is_safe_address(before.endpoint):
             self._found = before.endpoint.rstrip("/")
             self._access_token = before.access_token
         return super()._refreshed(held)
-
-    _access_token = ""
 
     def _send(self, session: requests.Session, grant: Mapping[str, str]) -> requests.Response:
         response = self._post(session, grant)
@@ -168,9 +170,9 @@ class AmoOAuth(RotatingOAuth):
         status = str(body.get("status", ""))
         if "client" in said or "redirect" in said:
             return "invalid_client"
-        if status == "401" or any(word in said for word in ("revoked", "refresh token", "grant")):
+        if status == "401" or any(word in said for word in ("revoked", "expired", "decrypt")):
             return "invalid_grant"
-        return "payment_required" if status == "402" else ""
+        return {"402": "payment_required", "404": "not_found"}.get(status, "")
 
     def _said(self, body: Mapping[str, Any]) -> str:
         return str(body.get("hint") or body.get("detail") or body.get("title") or "no reason given")
