@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,16 @@ from sources.demo.server import serve_in_thread
 from sources.errors import SourceError
 from sources.loading import ConnectionLoad, EntityLoad, LoadOptions, load_connection
 from sources.pipelines import make_pipeline, run
-from tests.support.accounts import contact_row, lead_row, make_account, note_row, task_row
-from tests.support.portals import NOON
+from tests.support.amo_accounts import (
+    NEW,
+    TALKS,
+    client_row,
+    lead_row,
+    make_account,
+    note_row,
+    task_row,
+)
+from tests.support.portals import NOON, at
 
 pytestmark = pytest.mark.scattered
 
@@ -32,6 +39,7 @@ class Account:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = make_account(folder / "account.sqlite")
+        self.store.clock += dt.timedelta(days=1)
         self.portal = AmoPortal(self.store, token="long-lived")
 
     def load(self, options: LoadOptions | None = None) -> dict[str, EntityLoad]:
@@ -73,20 +81,30 @@ def account(tmp_path: Path) -> Account:
 def test_all_tables_exist_and_dictionaries_come_in_an_account_without_cards(
     account: Account,
 ) -> None:
+    store = account.store
+    options = [{"id": 411, "value": "Site", "sort": 1}]
+    field = {"id": 41, "entity_type": "leads", "name": "Source", "type": "select"}
+    store.insert("custom_field", [{**field, "enums": options}])
+    store.insert("loss_reason", [{"id": 31, "name": "Too dear", "sort": 1}])
+    store.insert("tag", [{"id": 51, "entity_type": "leads", "name": "hot"}])
+    store.insert("catalog", [{"id": 61, "name": "Goods", "type": "products"}])
+    store.insert("catalog_element", [{"id": 611, "catalog_id": 61, "name": "Sofa"}])
     loads = account.load()
     made = {row[0] for row in account.rows("select table_name from duckdb_tables()")}
     assert TABLES.keys() - made == set()
     assert account.rows("select name, is_active, group_id from raw.users order by id") == [
-        ("Anna", True, 5),
-        ("Boris", False, 5),
+        ("User 1", True, 7),
+        ("User 2", False, 7),
     ]
-    assert account.ids("groups") == [5]
-    assert account.ids("statuses") == [101, 102, 142, 143]
+    assert account.ids("groups") == [7]
+    stages = account.rows("select id from raw.statuses where pipeline_id = 100 order by sort")
+    assert [row[0] for row in stages] == [101, NEW, TALKS, 142, 143]
+    assert (account.ids("loss_reasons"), account.ids("tags")) == ([31], [51])
     assert account.rows("select entity_type, field_id, id, value from raw.custom_field_enums") == [
         ("leads", 41, 411, "Site")
     ]
     assert account.rows("select catalog_id, id from raw.catalog_elements") == [(61, 611)]
-    assert account.rows("select id, name, currency from raw.account") == [(77, "Shop", "RUB")]
+    assert account.rows("select id, name, currency from raw.account") == [(31, "example", "RUB")]
     assert account.rows("select * from raw.quarantine") == []
     assert {load.entity for load in loads.values() if load.unexplained} == set()
     assert all(load.complete_up_to for load in loads.values())
@@ -95,24 +113,24 @@ def test_all_tables_exist_and_dictionaries_come_in_an_account_without_cards(
 def test_what_is_new_and_what_has_changed_comes_by_the_next_load(account: Account) -> None:
     store = account.store
     store.insert("lead", [lead_row(n) for n in range(1, 4)])
-    store.insert("contact", [contact_row(11)])
-    store.insert("task", [task_row(21)])
-    store.insert("note", [note_row(31), note_row(32, entity_type="contacts", entity_id=11)])
+    store.insert("contact", [client_row(11)])
+    store.insert("task", [task_row(21, 1)])
+    store.insert("note", [note_row(31, "leads", 1), note_row(32, "contacts", 11)])
     store.add_event("lead_added", entity_id=1)
     first = account.load()
     assert account.ids("leads") == [1, 2, 3]
     assert first["leads"].upper_id == 3
     assert first["leads"].rows_reported is None
     account.next_day()
-    store.move_lead(2, 102)
-    store.insert("lead", [lead_row(4, minutes=2880)])
+    store.move_lead(2, TALKS)
+    store.insert("lead", [lead_row(4, updated_at=at(2880))])
     account.portal.calls.clear()
     second = account.load()
     assert account.rows("select id, status_id from raw.leads order by id") == [
-        (1, 101),
-        (2, 102),
-        (3, 101),
-        (4, 101),
+        (1, NEW),
+        (2, TALKS),
+        (3, NEW),
+        (4, NEW),
     ]
     assert second["leads"].rows_received == 2
     assert account.rows("select entity_type, id from raw.notes order by id") == [
@@ -246,11 +264,13 @@ def test_a_restored_lead_makes_the_first_read_begin_anew(
     assert len(packages) == 6
 
 
-@pytest.mark.parametrize("name", ["leads", "task"])
+@pytest.mark.parametrize("name", ["lead", "task"])
 def test_a_backfill_reads_what_was_created_in_the_window(account: Account, name: str) -> None:
-    make: Callable[..., dict[str, Any]] = lead_row if name == "leads" else task_row
-    entity, table = ("lead", "leads") if name == "leads" else ("task", "tasks")
-    account.store.insert(entity, [make(n, minutes=n) for n in range(1, 10)])
+    made = {"created_at": at, "updated_at": at}
+    table = f"{name}s"
+    for n in range(1, 10):
+        row = lead_row(n) if name == "lead" else task_row(n, 1)
+        account.store.insert(name, [{**row, **{field: when(n) for field, when in made.items()}}])
     account.load()
     with serve_in_thread(account.portal) as address:
         start, end = NOON + dt.timedelta(minutes=3), NOON + dt.timedelta(minutes=6)
@@ -283,7 +303,7 @@ def test_versions_of_owners_deadlines_and_users_are_kept(account: Account) -> No
     account.next_day()
     later = int(store.clock.timestamp() * 1_000_000)
     store.insert("lead", [lead_row(1, responsible_user_id=2, updated_at=later)])
-    store.insert("user", [{"id": 1, "name": "Anna", "is_active": 0, "group_id": 5}])
+    store.insert("user", [{"id": 1, "name": "User 1", "is_active": 0, "group_id": 7}])
     account.load()
     versions = "select responsible_user_id from raw.lead_versions order by first_seen_at"
     assert account.rows(versions) == [(1,), (2,)]

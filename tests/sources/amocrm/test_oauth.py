@@ -28,7 +28,7 @@ from sources.demo.amocrm.portal import AmoPortal
 from sources.demo.server import serve_in_thread
 from sources.errors import SourceError
 from sources.tokens import TokenStore, token_file
-from tests.support.accounts import make_account
+from tests.support.amo_accounts import make_account
 
 SECRET, REDIRECT = "t0psecret-key", "https://application.example/callback"
 SERVED = tuple[AmoPortal, str]
@@ -88,12 +88,12 @@ def test_the_seed_brings_the_first_tokens_and_is_used_once(served: SERVED, make:
 
 def test_a_load_goes_on_when_its_token_expires(served: SERVED, make: Make) -> None:
     client = AmoClient(make(seed_of(served)), "shop", requests_per_second=0)
-    assert client.get("account").body["id"] == 77
+    assert client.get("account").body["id"] == 31
     integration(served).expire_access_tokens()
-    assert client.get("account").body["id"] == 77
+    assert client.get("account").body["id"] == 31
     assert integration(served).refreshes == 2
     integration(served).expire_access_tokens()
-    assert client.get("account").body["id"] == 77
+    assert client.get("account").body["id"] == 31
     assert integration(served).refreshes == 3
 
 
@@ -245,7 +245,7 @@ def test_a_moved_account_is_followed(
         there.expire_access_tokens()
         assert there.admits(again.refresh(renewed))
         client = AmoClient(again, "shop", requests_per_second=0)
-        assert client.get("account").body["id"] == 77
+        assert client.get("account").body["id"] == 31
 
 
 def test_an_account_that_is_nowhere_is_told(
