@@ -184,7 +184,7 @@ class Connector(Protocol):
         """Owners whose details were not read, by entity."""
 
     def detail_source(self, due: Any, tally: Tally) -> Any:
-        """The dlt source that reads the details of these owners."""
+        """The dlt source that reads these owners' details; None: the system has no details."""
 
     def forget_details(
         self,

@@ -247,13 +247,14 @@ def _due_for_sweep(load: _Load) -> Iterator[Entity]:
 
 def _read_details(load: _Load) -> None:
     """Details of owners that have changed, package by package, up to the load's bound."""
-    if not any(entity.is_detail for entity in load.connector.entities):
-        return
     with open_books(load.pipeline, load.connector.source_key) as books:
         is_first = not books.has("detail_reads")
     if is_first:
         # The tables exist before the first owner is read, and where none ever is.
-        load.run(load.connector.detail_source({}, load.tally))
+        tables = load.connector.detail_source({}, load.tally)
+        if tables is None:
+            return
+        load.run(tables)
     left = load.options.owners_per_load
     while left > 0:
         with open_books(load.pipeline, load.connector.source_key) as books:

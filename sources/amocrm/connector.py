@@ -165,9 +165,8 @@ class AmoConnector:
         """Nothing is read card by card."""
         return 0
 
-    def detail_source(self, due: Any, tally: Tally) -> DltSource:
-        """Never asked for: no entity is a detail."""
-        raise NotImplementedError
+    def detail_source(self, due: Any, tally: Tally) -> None:
+        """None: nothing is read card by card."""
 
     def close(self) -> None:
         """Let go of the reading threads."""
