@@ -17,8 +17,11 @@ Rows = Mapping[str, list[tuple[Any, ...]]]
 """Sorted rows by table."""
 
 _DIFFERING = {"load_log": ("rows_received", "was_swept", "rows_fewer")}
-"""What a load that goes on where another stopped says otherwise: it has less left to read, and what
-is gone from a dictionary has been told."""
+"""What a load that goes on where another stopped says otherwise: it has less left to read.
+
+What is gone from a dictionary is told once, by the load that saw it (`World.problems`); the clock
+stands still, so the row of the one that goes on replaces that load's.
+"""
 _BY_ENTITY = {"load_log", "deleted_records", "detail_reads", "quarantine"}
 _OWNERS = {
     "product_rows": ("'deal'", "owner_id"),

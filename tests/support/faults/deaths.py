@@ -87,7 +87,9 @@ def die_and_go_on(world: World, place: str, stage: Stage, folder: Path) -> None:
     kill_a_load(desk, portal.address, *DEATHS[place])
     if place not in _AFTER_THE_BOOKS:
         assert CLOCKS[stage] not in logged_cuts(desk), "a load that died counts"
-    desk.load(portal.address)
+    load = desk.load(portal.address)
+    if place not in _AFTER_THE_BOOKS:
+        assert load.problems == world.problems[stage]
     assert_same(rows_of(desk), world.expected(stage))
 
 
