@@ -17,7 +17,7 @@ What has a counterpart:
 * calls: a note on every card they are bound to, and an event each; `params.uniq` is the call id
 * tasks, to-dos and meetings: tasks; deadlines and owners that moved, completion: events on them.
   A task without deadline, which amoCRM does not know, has none here either
-* comments: common notes; e-mails: `amail_message` notes; chats: events of messages
+* comments: common notes; e-mails: `amomail_message` notes; chats: events of messages
 
 What has none: Bitrix24's leads with their history, calls, tasks and comments, invoices and smart
 processes, currencies (a price keeps its number) and discounts, planned dates, calls by unknown

@@ -104,7 +104,7 @@ class Work:
             number = _MAIL_NOTES + row["ID"]
             params = {"subject": row["SUBJECT"], "income": row["DIRECTION"] != 2}
             yield self._note(
-                number, card, "amail_message", params, row["RESPONSIBLE_ID"], row["CREATED"]
+                number, card, "amomail_message", params, row["RESPONSIBLE_ID"], row["CREATED"]
             )
 
     def events(self) -> Iterator[dict[str, Any]]:

@@ -224,7 +224,7 @@ def test_tasks_comments_and_messages_are_of_the_deals(both: Both) -> None:
     for kind, source in (
         ("note where note_type = 'common'", "timeline_comment where ENTITY_TYPE = 'deal'"),
         (
-            "note where note_type = 'amail_message'",
+            "note where note_type = 'amomail_message'",
             "activity where PROVIDER_ID = 'CRM_EMAIL' and OWNER_TYPE_ID = 2",
         ),
         (
