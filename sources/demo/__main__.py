@@ -1,24 +1,42 @@
-"""`python -m sources.demo`: serve a portal's store, or write one."""
+"""`python -m sources.demo`: serve a portal's or an account's store, or write one."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sources.demo.amocrm.oauth import REDIRECT_URI, AmoOAuth
 from sources.demo.oauth import OAuthServer
-from sources.demo.server import serve
+from sources.demo.server import serve, serve_account
 from sources.errors import CallfunnelError
 
 app = typer.Typer(no_args_is_help=True, help=__doc__)
+
+_Port = Annotated[int, typer.Option(help="0 picks a free one")]
+_Faults = Annotated[
+    Path | None,
+    typer.Option(help="A plan of faults, TOML or JSON; it may change records in the store"),
+]
+_TlsFolder = Annotated[
+    Path | None,
+    typer.Option(help="Serve https; the authority's ca.pem for clients is written here"),
+]
+_TlsHost = Annotated[
+    list[str] | None,
+    typer.Option(help="A host name of the certificate beside localhost; may be repeated"),
+]
+_ToWrite = Annotated[Path, typer.Argument(help="The file to write")]
 
 
 @app.command("serve")
 def serve_command(
     store: Annotated[Path, typer.Argument(help="A portal store written by `generate` or `replay`")],
-    port: Annotated[int, typer.Option(help="0 picks a free one")] = 0,
+    port: _Port = 0,
     limited: Annotated[
         bool, typer.Option("--limited", help="Refuse requests like the real limiter (503)")
     ] = False,
@@ -34,18 +52,9 @@ def serve_command(
             min=0, help="Seconds a method may work in ten minutes before it answers 429 (real: 480)"
         ),
     ] = None,
-    faults: Annotated[
-        Path | None,
-        typer.Option(help="A plan of faults, TOML or JSON; it may change records in the store"),
-    ] = None,
-    tls_folder: Annotated[
-        Path | None,
-        typer.Option(help="Serve https; the authority's ca.pem for clients is written here"),
-    ] = None,
-    tls_host: Annotated[
-        list[str] | None,
-        typer.Option(help="A host name of the certificate beside localhost; may be repeated"),
-    ] = None,
+    faults: _Faults = None,
+    tls_folder: _TlsFolder = None,
+    tls_host: _TlsHost = None,
     oauth: Annotated[
         bool,
         typer.Option(
@@ -53,18 +62,9 @@ def serve_command(
         ),
     ] = False,
 ) -> None:
-    """Serve a store on loopback; the webhook's secret is read from the first line of stdin."""
-    code, client_id, client_secret = (
-        sys.stdin.readline().strip() if is_read else "" for is_read in (True, oauth, oauth)
-    )
-    if not code or (oauth and not (client_id and client_secret)):
-        typer.echo(
-            "Give the webhook's secret as the first line of standard input, with --oauth the "
-            "application's client id and secret as the second and third.",
-            err=True,
-        )
-        raise typer.Exit(2)
-    try:
+    """Serve a portal on loopback; the webhook's secret is read from the first line of stdin."""
+    code, client_id, client_secret = _secrets("webhook's secret", "application", oauth=oauth)
+    with _told():
         serve(
             store,
             port=port,
@@ -78,14 +78,54 @@ def serve_command(
             tls_hosts=tls_host or (),
             oauth=OAuthServer(client_id, client_secret) if oauth else None,
         )
-    except (CallfunnelError, FileNotFoundError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+
+
+@app.command("serve-account")
+def serve_account_command(
+    store: Annotated[Path, typer.Argument(help="An amoCRM account's store written by `convert`")],
+    port: _Port = 0,
+    limited: Annotated[
+        bool,
+        typer.Option(
+            "--limited", help="Refuse more than 7 requests a second (429), and block a streak (403)"
+        ),
+    ] = False,
+    faults: _Faults = None,
+    not_admin: Annotated[
+        bool,
+        typer.Option("--not-admin", help="Tokens without an administrator's rights: no users"),
+    ] = False,
+    tls_folder: _TlsFolder = None,
+    tls_host: _TlsHost = None,
+    oauth: Annotated[
+        bool,
+        typer.Option(
+            "--oauth", help="Authorise an integration: its client id and secret, lines 2 and 3"
+        ),
+    ] = False,
+    redirect_uri: Annotated[
+        str, typer.Option(help="The integration's redirect address, with --oauth")
+    ] = REDIRECT_URI,
+) -> None:
+    """Serve an amoCRM account on loopback; a long-lived token is the first line of stdin."""
+    token, client_id, client_secret = _secrets("long-lived token", "integration", oauth=oauth)
+    with _told():
+        serve_account(
+            store,
+            port=port,
+            token=token,
+            limited=limited,
+            faults=faults,
+            is_admin=not not_admin,
+            tls_folder=tls_folder,
+            tls_hosts=tls_host or (),
+            oauth=AmoOAuth(client_id, client_secret, redirect_uri) if oauth else None,
+        )
 
 
 @app.command("generate")
 def generate_command(
-    store: Annotated[Path, typer.Argument(help="The file to write")],
+    store: _ToWrite,
     size: Annotated[str, typer.Option(help="small or large")] = "small",
     seed: Annotated[int, typer.Option()] = 1,
 ) -> None:
@@ -98,17 +138,51 @@ def generate_command(
 @app.command("replay")
 def replay_command(
     folder: Annotated[Path, typer.Argument(help="A folder with stage_history.csv")],
-    store: Annotated[Path, typer.Argument(help="The file to write")],
+    store: _ToWrite,
 ) -> None:
     """Write a replayed folder of csv files into a store."""
     from sources.demo.replay import write_replay
 
+    with _told():
+        typer.echo(write_replay(folder, store).sentence())
+
+
+@app.command("convert")
+def convert_command(
+    portal: Annotated[Path, typer.Argument(help="A portal store written by `generate`, `replay`")],
+    account: _ToWrite,
+) -> None:
+    """Write the company of a portal's store as an amoCRM account would hold it."""
+    from sources.demo.amocrm.conversion import write_amo_store
+    from sources.demo.store import PortalStore
+
+    with _told(), PortalStore(portal, read_only=True) as source:
+        write_amo_store(source, account)
+
+
+def _secrets(secret: str, client: str, *, oauth: bool) -> tuple[str, str, str]:
+    """The lines of standard input: the secret, and with `oauth` the client's id and secret."""
+    first, client_id, client_secret = (
+        sys.stdin.readline().strip() if is_read else "" for is_read in (True, oauth, oauth)
+    )
+    if not first or (oauth and not (client_id and client_secret)):
+        typer.echo(
+            f"Give the {secret} as the first line of standard input, with --oauth the {client}'s "
+            "client id and secret as the second and third.",
+            err=True,
+        )
+        raise typer.Exit(2)
+    return first, client_id, client_secret
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Say what can't be used in a sentence, and end."""
     try:
-        report = write_replay(folder, store)
-    except CallfunnelError as error:
+        yield
+    except (CallfunnelError, FileNotFoundError, FileExistsError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
-    typer.echo(report.sentence())
 
 
 if __name__ == "__main__":

@@ -1,40 +1,57 @@
-"""Running the portal: in a thread of a test, or as a process beside the main job."""
+"""Serving a portal or an account: in a thread of a test, or as a process beside the main job."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import secrets
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sources.demo.amocrm import application as amocrm
-from sources.demo.amocrm.portal import AmoPortal
+from sources.demo.amocrm.oauth import REDIRECT_URI, AmoOAuth
+from sources.demo.amocrm.portal import BLOCK_AFTER, AmoPortal
+from sources.demo.amocrm.store import AmoStore
 from sources.demo.application import make_app
 from sources.demo.certificates import TlsFiles, issue_certificate
 from sources.demo.faults import FaultPlan
-from sources.demo.limiter import LeakyBucket
+from sources.demo.limiter import LeakyBucket, SlidingWindow
 from sources.demo.oauth import OAuthServer
 from sources.demo.portal import Portal
+from sources.demo.processes import say_ready, served
+from sources.demo.record_store import RecordStore
 from sources.demo.store import PortalStore
 
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
-_READY = re.compile(r"^portal ready on port (\d+)$")
+
+_Store = TypeVar("_Store", bound=RecordStore)
+
+
+@dataclass(frozen=True)
+class ServedAccount:
+    """An amoCRM account on loopback.
+
+    Attributes:
+        address: `http://127.0.0.1:<port>`, of https where it is served so; no slash at the end.
+        token: a long-lived token.
+    """
+
+    address: str
+    token: str = field(repr=False)
 
 
 def webhook_address(port: int, user_id: int, code: str, *, scheme: str = "http") -> str:
     """A webhook address on loopback."""
-    return f"{scheme}://{HOST}:{port}/rest/{user_id}/{code}/"
+    return f"{_root(port, is_https=scheme == 'https')}/rest/{user_id}/{code}/"
 
 
 def _listener(port: int) -> socket.socket:
@@ -54,17 +71,18 @@ class _Protocol(HttpToolsProtocol):
         self.app_state = {**self.app_state, "transport": transport}
 
 
-def _root(port: int, tls: TlsFiles | None) -> str:
-    return f"{'https' if tls else 'http'}://{HOST}:{port}"
+def _root(port: int, *, is_https: bool) -> str:
+    return f"{'https' if is_https else 'http'}://{HOST}:{port}"
 
 
 def _server(portal: Portal | AmoPortal, port: int, tls: TlsFiles | None) -> uvicorn.Server:
+    root = _root(port, is_https=tls is not None)
     if isinstance(portal, AmoPortal):
-        portal.served_at = _root(port, tls)
+        portal.served_at = root
         app = amocrm.make_app(portal)
     else:
         if portal.oauth is not None:
-            portal.oauth.served_at = _root(port, tls)
+            portal.oauth.served_at = root
         app = make_app(portal)
     return uvicorn.Server(
         uvicorn.Config(
@@ -109,7 +127,7 @@ def serve_in_thread(
         time.sleep(0.01)
     try:
         if isinstance(portal, AmoPortal):
-            yield _root(port, tls) + "/"
+            yield _root(port, is_https=tls is not None) + "/"
         else:
             yield webhook_address(
                 port, portal.user_id, portal.code, scheme="https" if tls else "http"
@@ -134,7 +152,7 @@ def serve(
     tls_hosts: Sequence[str] = (),
     oauth: OAuthServer | None = None,
 ) -> None:
-    """Serve a store in this process until it is stopped.
+    """Serve a portal's store in this process until it is stopped.
 
     Args:
         store_path: the store; it is changed only where the fault plan does so.
@@ -154,8 +172,7 @@ def serve(
         FileNotFoundError: there is no store.
     """
     plan = FaultPlan.read(faults) if faults else None
-    tls = issue_certificate(tls_folder, tls_hosts) if tls_folder else None
-    with PortalStore(store_path, read_only=plan is None or not plan.writes) as store:
+    with _opened(PortalStore, store_path, plan) as store:
         portal = Portal(
             store,
             code=code,
@@ -166,10 +183,51 @@ def serve(
             fault_plan=plan,
             oauth=oauth,
         )
-        listener = _listener(port)
-        port = listener.getsockname()[1]
-        print(f"portal ready on port {port}", flush=True)
-        _server(portal, port, tls).run(sockets=[listener])
+        _run(portal, port, tls_folder, tls_hosts)
+
+
+def serve_account(
+    store_path: Path,
+    *,
+    port: int,
+    token: str,
+    limited: bool = False,
+    faults: Path | None = None,
+    is_admin: bool = True,
+    tls_folder: Path | None = None,
+    tls_hosts: Sequence[str] = (),
+    oauth: AmoOAuth | None = None,
+) -> None:
+    """Serve an amoCRM account's store in this process until it is stopped.
+
+    Args:
+        store_path: the store; it is changed only where the fault plan does so.
+        port: on loopback; 0 picks a free one.
+        token: a long-lived token.
+        limited: refuse more than 7 requests a second, and block the API after a streak of
+            refusals.
+        faults: a fault plan's file, with the account's entities.
+        is_admin: whether tokens have an administrator's rights; others may not list users.
+        tls_folder: serve https; `ca.pem` for clients is written here.
+        tls_hosts: host names of the certificate beside localhost and 127.0.0.1.
+        oauth: an integration to authorise.
+
+    Raises:
+        InputError: the fault plan can't be used.
+        FileNotFoundError: there is no store.
+    """
+    plan = FaultPlan.read(faults, entities=AmoStore.entities) if faults else None
+    with _opened(AmoStore, store_path, plan) as store:
+        portal = AmoPortal(
+            store,
+            token=token,
+            bucket=SlidingWindow() if limited else None,
+            block_after=BLOCK_AFTER if limited else None,
+            fault_plan=plan,
+            is_admin=is_admin,
+            oauth=oauth,
+        )
+        _run(portal, port, tls_folder, tls_hosts)
 
 
 @contextlib.contextmanager
@@ -185,49 +243,71 @@ def serve_in_process(
     tls_hosts: Sequence[str] = (),
     oauth: tuple[str, str] | None = None,
 ) -> Iterator[str]:
-    """Serve a store in a process of its own until the block ends; gives the webhook address.
+    """Serve a portal in a process of its own until the block ends; gives the webhook address.
 
     The arguments are those of `serve`, but `oauth` is an application's client id and secret.
     """
     code = secrets.token_hex(8)
-    options: dict[str, object] = {
-        "--command-seconds": command_seconds,
-        "--count-seconds": count_seconds,
-        "--operating-limit": operating_limit_seconds,
-        "--faults": faults,
-        "--tls-folder": tls_folder,
+    options = {
+        "limited": limited,
+        "command-seconds": command_seconds,
+        "count-seconds": count_seconds,
+        "operating-limit": operating_limit_seconds,
+        "faults": faults,
+        "tls-folder": tls_folder,
+        "tls-host": tls_hosts,
+        "oauth": oauth is not None,
     }
-    command = [sys.executable, "-m", "sources.demo", "serve", str(store_path.resolve())]
-    for name, value in options.items():
-        if value:
-            command += [name, str(value.resolve() if isinstance(value, Path) else value)]
-    for host in tls_hosts:
-        command += ["--tls-host", host]
-    command += ["--limited"] if limited else []
-    command += ["--oauth"] if oauth else []
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        # Secrets go through the pipe: a command line is readable by every user.
-        process.stdin.write("".join(f"{line}\n" for line in (code, *(oauth or ()))))
-        process.stdin.flush()
-        ready = _READY.match(process.stdout.readline().strip())
-        if ready is None:
-            raise RuntimeError("the demo portal did not start; its message stands above")
-        yield webhook_address(
-            int(ready.group(1)), 1, code, scheme="https" if tls_folder else "http"
-        )
-    finally:
-        process.terminate()
-        try:
-            process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    with served("serve", store_path, options, (code, *(oauth or ()))) as port:
+        yield webhook_address(port, 1, code, scheme="https" if tls_folder else "http")
+
+
+@contextlib.contextmanager
+def serve_account_in_process(
+    store_path: Path,
+    *,
+    token: str | None = None,
+    limited: bool = False,
+    faults: Path | None = None,
+    is_admin: bool = True,
+    tls_folder: Path | None = None,
+    tls_hosts: Sequence[str] = (),
+    oauth: tuple[str, str] | None = None,
+    redirect_uri: str = REDIRECT_URI,
+) -> Iterator[ServedAccount]:
+    """Serve an account in a process of its own until the block ends.
+
+    The arguments are those of `serve_account`, but `token` is a random one if left out, and
+    `oauth` an integration's client id and secret, `redirect_uri` its redirect address. A code for
+    the integration's first tokens is to be had at `/oauth`.
+    """
+    token = token or secrets.token_hex(32)
+    options = {
+        "limited": limited,
+        "faults": faults,
+        "not-admin": not is_admin,
+        "tls-folder": tls_folder,
+        "tls-host": tls_hosts,
+        "oauth": oauth is not None,
+        "redirect-uri": redirect_uri if oauth else None,
+    }
+    with served("serve-account", store_path, options, (token, *(oauth or ()))) as port:
+        yield ServedAccount(_root(port, is_https=tls_folder is not None), token)
+
+
+def _opened(kind: type[_Store], path: Path, plan: FaultPlan | None) -> _Store:
+    """The store, to be written only where the plan changes records."""
+    if not path.exists():
+        # Opened for writing, a path that is mistyped would become an empty store.
+        raise FileNotFoundError(f"no portal store at {path}")
+    return kind(path, read_only=plan is None or not plan.writes)
+
+
+def _run(
+    portal: Portal | AmoPortal, port: int, tls_folder: Path | None, tls_hosts: Sequence[str]
+) -> None:
+    tls = issue_certificate(tls_folder, tls_hosts) if tls_folder else None
+    listener = _listener(port)
+    port = listener.getsockname()[1]
+    say_ready(port)
+    _server(portal, port, tls).run(sockets=[listener])

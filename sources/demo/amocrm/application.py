@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HttpRequest
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -70,6 +70,12 @@ def make_app(portal: AmoPortal) -> Starlette:
 
         return endpoint
 
+    async def authorize(http: HttpRequest) -> Response:
+        if portal.oauth is None:
+            raise HTTPException(404)
+        target = portal.oauth.authorize(http.query_params, portal.served_at or str(http.base_url))
+        return RedirectResponse(target, status_code=302)
+
     async def token(http: HttpRequest) -> Response:
         if portal.oauth is None:
             raise HTTPException(404)
@@ -95,6 +101,8 @@ def make_app(portal: AmoPortal) -> Starlette:
 
     routes = [
         *((f"{API}/{path}", _answered(api(path)), "GET") for path in METHODS),
+        # The vendor serves this one at www.amocrm.ru, where the administrator chooses the account.
+        ("/oauth", _answered(authorize), "GET"),
         ("/oauth2/access_token", _answered(token), "POST"),
         ("/oauth2/account/current/subdomain", _answered(subdomain), "GET"),
     ]

@@ -10,12 +10,14 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from sources.demo.amocrm.problems import Problem, token_refused
 
 CODE_SECONDS = 20 * 60
 ACCESS_SECONDS = 86_400
 REFRESH_SECONDS = 90 * 86_400
+REDIRECT_URI = "https://application.example/callback"
 
 
 @dataclass
@@ -34,7 +36,7 @@ class AmoOAuth:
 
     client_id: str
     client_secret: str = field(repr=False)
-    redirect_uri: str = "https://application.example/callback"
+    redirect_uri: str = REDIRECT_URI
     now: Callable[[], float] | None = None
     moved_to: str = ""
     granted: int = 0
@@ -49,6 +51,29 @@ class AmoOAuth:
         code = secrets.token_hex(32)
         self._codes[code] = self._clock() + CODE_SECONDS
         return code
+
+    def authorize(self, parameters: Mapping[str, Any], served_at: str) -> str:
+        """Give the integration a code; the administrator's consent is taken for granted.
+
+        Args:
+            parameters: `client_id`, and `state`, which comes back untouched.
+            served_at: the account's address.
+
+        Returns:
+            The address to which the browser is sent.
+
+        Raises:
+            Problem: 404, the integration is not installed here.
+        """
+        if parameters.get("client_id") != self.client_id:
+            raise Problem(404, "Integration not found")
+        query = {
+            "code": self.code(),
+            "state": str(parameters.get("state", "")),
+            "referer": urlsplit(served_at).netloc,
+            "client_id": self.client_id,
+        }
+        return f"{self.redirect_uri}?{urlencode(query)}"
 
     def issue(self) -> dict[str, Any]:
         """A new pair of tokens in the form of the token endpoint's answer."""

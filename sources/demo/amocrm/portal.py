@@ -27,6 +27,10 @@ from sources.demo.amocrm.views import Request
 from sources.demo.faults import Error, FaultPlan, OperationLimit
 from sources.demo.limiter import SlidingWindow
 
+BLOCK_AFTER = 20
+"""Refusals in a row before the API is blocked. The vendor says "repeatedly" and no figure; whoever
+waits a second after a refusal stays far below."""
+
 
 class Blocked(Exception):
     """The API of the account is blocked: nginx answers, not amoCRM."""
