@@ -6,7 +6,12 @@ from zoneinfo import ZoneInfo
 from dagster import Config, JobDefinition, OpExecutionContext, in_process_executor, job, op
 from pydantic import Field
 
-from orchestration.connections import connector_of, pipeline_of, sections
+from orchestration.connections import (
+    connections_of,
+    connector_of,
+    find_connection,
+    pipeline_of,
+)
 from orchestration.failures import readable_failures
 from orchestration.progress import relayed_to
 from orchestration.resources import Warehouse
@@ -29,7 +34,8 @@ class BackfillConfig(Config):
         "users, dictionaries, cards, history, activities, calls.",
     )
     connections: list[str] = Field(
-        default=[], description="Connections of the company; none: all of them."
+        default=[],
+        description="Connections of the company, by name or <system>:<name>; none: all of them.",
     )
 
 
@@ -53,17 +59,30 @@ def backfill_job(settings: Settings) -> JobDefinition:
             zone = ZoneInfo(read_company(settings.company_dir).rules.company.time_zone)
             start, end = _day("start", config.start, zone), _day("end", config.end, zone)
             problems: list[str] = []
-            for connection in config.connections or sections(settings):
-                # A portal that can't be read must not keep the others from being read.
+            found: set[str] = set()
+            asked = [find_connection(settings, text) for text in config.connections]
+            for connection in asked or connections_of(settings):
+                # An account that can't be read must not keep the others from being read.
                 try:
                     connector = connector_of(settings, connection)
-                    pipeline = pipeline_of(settings, connector.system, connection)
-                    received = backfill_connection(pipeline, connector, config.entities, start, end)
+                    known = {entity.name for entity in connector.entities}
+                    entities = [name for name in config.entities if name in known]
+                    if config.entities and not entities and len(asked) != 1:
+                        # Another system's.
+                        continue
+                    pipeline = pipeline_of(settings, connection.system, connection.name)
+                    received = backfill_connection(
+                        pipeline, connector, entities or config.entities, start, end
+                    )
+                    found.update(entities)
                 except CallfunnelError as error:
                     problems.append(str(error))
                     continue
                 rows = ", ".join(f"{count:,} {name}" for name, count in received.items())
                 context.log.info(f"{connector.source_key}: read again {rows or 'nothing'}")
+            unknown = [name for name in config.entities if name not in found]
+            if unknown and not problems:
+                problems.append(f"No connection that was asked has {', '.join(unknown)}.")
             if problems:
                 raise SourceError(" ".join(problems))
             context.log.info(

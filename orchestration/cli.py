@@ -124,23 +124,22 @@ def restore(
 
 @app.command()
 def authorise(
-    connection: Annotated[str, typer.Option(help="A connection of the company")],
-    code: Annotated[str, typer.Option(help="From the redirect; it lives 30 seconds")],
+    connection: Annotated[
+        str, typer.Option(help="A connection of the company: its name, or <system>:<name>")
+    ],
+    code: Annotated[
+        str,
+        typer.Option(help="From the redirect; it lives 30 seconds (Bitrix24), 20 minutes (amoCRM)"),
+    ],
     company: Folder = None,
 ) -> None:
     """Exchange an application's authorisation code for its first tokens."""
-    from orchestration.connections import oauth_of
-    from sources.bitrix24.credentials import Application, portal_credentials
+    from orchestration.connections import find_connection, oauth_of
 
     with _sentences():
         settings = _prepared(company or read_settings().company)
-        found = portal_credentials(settings.company, connection)
-        if not isinstance(found, Application):
-            raise CallfunnelError(
-                f"Connection '{connection}' uses a webhook, which needs no authorisation: put "
-                "client_id and client_secret into the secrets instead of webhook_url first."
-            )
-        console.print(f"Authorised for {oauth_of(settings, connection, found).authorise(code)}")
+        access = oauth_of(settings, find_connection(settings, connection))
+        console.print(f"Authorised for {access.authorise(code)}")
 
 
 @app.command()
@@ -223,8 +222,12 @@ def _portal_beside(settings: Settings) -> contextlib.AbstractContextManager[Any]
 def _run_job(settings: Settings, *, sweep: bool = False) -> None:
     from orchestration.definitions import job_name
     from orchestration.summary import print_summary
+    from orchestration.systems import SYSTEMS
 
-    ops = {f"{settings.company}__load_bitrix24": {"config": {"sweep": True}}} if sweep else {}
+    ops: dict[str, Any] = {}
+    if sweep:
+        names = [f"{settings.company}__load_{system}" for system in SYSTEMS]
+        ops = {name: {"config": {"sweep": True}} for name in names}
     _execute(settings, job_name(settings.company), ops)
     with warehouse_lock(settings.lock_file, "summary", settings.lock_timeout_seconds):
         print_summary(settings, console)

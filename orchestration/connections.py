@@ -2,69 +2,146 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import dlt
 
 from orchestration.settings import Settings
+from orchestration.systems import SYSTEMS
+from sources.absent import make_raw_tables
+from sources.amocrm import AmoClient, AmoConnector, AmoOAuth, LongLivedToken
+from sources.amocrm.credentials import Application as AmoApplication
+from sources.amocrm.credentials import account_credentials
 from sources.bitrix24 import Bitrix24Client, Bitrix24Connector
-from sources.bitrix24.credentials import Application, Webhook, portal_credentials
+from sources.bitrix24.credentials import Application, portal_credentials
 from sources.bitrix24.oauth import OAuth
 from sources.company import read_company
-from sources.company.rules import ConnectionSection
+from sources.company.rules import (
+    AmocrmSection,
+    Bitrix24Section,
+    CrmSystem,
+    NamedConnection,
+)
 from sources.errors import InputError
 from sources.loading import LoadOptions
+from sources.oauth import RotatingOAuth
 from sources.pipelines import make_pipeline
 from sources.tokens import TokenStore, token_file
 
-
-def sections(settings: Settings) -> dict[str, ConnectionSection]:
-    """The rules of the company's Bitrix24 connections by name."""
-    return dict(read_company(settings.company_dir).rules.connections.get("bitrix24", {}))
+CrmConnector = Bitrix24Connector | AmoConnector
 
 
-def connector_of(settings: Settings, connection: str) -> Bitrix24Connector:
-    """The portal of one connection, with its secrets.
+def connections_of(
+    settings: Settings, system: CrmSystem | None = None
+) -> tuple[NamedConnection, ...]:
+    """The company's connections; of one system, or all."""
+    rules = read_company(settings.company_dir).rules
+    return tuple(
+        found for found in rules.all_connections() if system is None or found.system == system
+    )
+
+
+def find_connection(settings: Settings, text: str) -> NamedConnection:
+    """A connection by its name, or by `<system>:<name>` where several systems have that name.
 
     Raises:
-        InputError: the company has no such connection.
+        InputError: the company has no such connection, or several.
+    """
+    known = connections_of(settings)
+    found = [one for one in known if text in (one.name, one.source_key)]
+    if len(found) > 1:
+        raise InputError(
+            f"Company '{settings.company}' has several connections '{text}': say "
+            f"{' or '.join(one.source_key for one in found)}."
+        )
+    if not found:
+        raise InputError(
+            f"Company '{settings.company}' has no connection '{text}'; company.toml names "
+            f"{', '.join(one.source_key for one in known) or 'none'}."
+        )
+    return found[0]
+
+
+def connector_of(settings: Settings, connection: NamedConnection) -> CrmConnector:
+    """The account of one connection, with its secrets.
+
+    Raises:
         SourceError: it has no usable secrets.
     """
-    known = sections(settings)
-    if connection not in known:
-        raise InputError(
-            f"Company '{settings.company}' has no connection '{connection}'; company.toml names "
-            f"{', '.join(known) or 'none'}."
+    name, section = connection.name, connection.section
+    if isinstance(section, AmocrmSection):
+        account = account_credentials(settings.company, name)
+        access = (
+            _amocrm_oauth(settings, name, account)
+            if isinstance(account, AmoApplication)
+            else LongLivedToken(account.account_url, account.access_token)
         )
-    found = portal_credentials(settings.company, connection)
-    access = found.url if isinstance(found, Webhook) else oauth_of(settings, connection, found)
-    section = known[connection]
+        rate = section.requests_per_second
+        return AmoConnector(AmoClient(access, name, requests_per_second=rate), name)
+    assert isinstance(section, Bitrix24Section)
+    portal = portal_credentials(settings.company, name)
     client = Bitrix24Client(
-        access,
-        connection,
+        _bitrix24_oauth(settings, name, portal) if isinstance(portal, Application) else portal.url,
+        name,
         requests_per_second=section.requests_per_second,
         burst=section.request_burst,
     )
-    return Bitrix24Connector(client, connection, section.smart_processes)
+    return Bitrix24Connector(client, name, section.smart_processes)
 
 
-def oauth_of(settings: Settings, connection: str, application: Application) -> OAuth:
-    """The authorisation of one connection's application; its tokens stand under the data."""
+def oauth_of(settings: Settings, connection: NamedConnection) -> RotatingOAuth:
+    """The authorisation of one connection's application; its tokens stand under the data.
+
+    Raises:
+        InputError: the connection uses no application.
+        SourceError: it has no usable secrets.
+    """
+    if connection.system == "amocrm":
+        account = account_credentials(settings.company, connection.name)
+        if isinstance(account, AmoApplication):
+            return _amocrm_oauth(settings, connection.name, account)
+        uses, keys = "a long-lived token", "client_id, client_secret and redirect_uri"
+        instead = "access_token"
+    else:
+        portal = portal_credentials(settings.company, connection.name)
+        if isinstance(portal, Application):
+            return _bitrix24_oauth(settings, connection.name, portal)
+        uses, keys, instead = "a webhook", "client_id and client_secret", "webhook_url"
+    raise InputError(
+        f"Connection '{connection.name}' uses {uses}, which needs no authorisation: put {keys} "
+        f"into the secrets instead of {instead} first."
+    )
+
+
+def _bitrix24_oauth(settings: Settings, name: str, application: Application) -> OAuth:
     return OAuth(
         application.client_id,
         application.client_secret,
-        TokenStore(token_file(settings.data_dir, "bitrix24", connection)),
+        TokenStore(token_file(settings.data_dir, "bitrix24", name)),
         application.refresh_token,
         application.token_url,
-        connection,
+        name,
+    )
+
+
+def _amocrm_oauth(settings: Settings, name: str, application: AmoApplication) -> AmoOAuth:
+    return AmoOAuth(
+        application.account_url,
+        application.client_id,
+        application.client_secret,
+        application.redirect_uri,
+        TokenStore(token_file(settings.data_dir, "amocrm", name)),
+        application.refresh_token,
+        name,
     )
 
 
 def portal_urls(settings: Settings) -> dict[str, str]:
     """Where links to cards lead, for connections whose rules don't say it."""
     return {
-        connector.source_key: connector.client.portal_url
-        for name, section in sections(settings).items()
-        if not section.portal_url
-        for connector in (connector_of(settings, name),)
+        found.source_key: connector_of(settings, found).client.portal_url
+        for found in connections_of(settings)
+        if not found.section.portal_url
     }
 
 
@@ -79,12 +156,29 @@ def pipeline_of(settings: Settings, system: str, connection: str) -> dlt.Pipelin
     )
 
 
-def load_options(settings: Settings, connection: str, *, sweeps: bool) -> LoadOptions:
+def load_options(settings: Settings, connection: NamedConnection, *, sweeps: bool) -> LoadOptions:
     """How a connection is loaded by the company's rules."""
-    section = sections(settings)[connection]
-    return LoadOptions(
+    section = connection.section
+    options = LoadOptions(
         loss_threshold_share=section.loss_threshold_share,
-        owners_per_load=section.owners_per_load,
         sweeps=sweeps,
         archive_dir=settings.archive_dir,
+    )
+    if isinstance(section, Bitrix24Section):
+        options = replace(options, owners_per_load=section.owners_per_load)
+    return options
+
+
+def make_absent_tables(settings: Settings, system: CrmSystem) -> None:
+    """The empty raw tables of a system that the company doesn't have, so that every model builds.
+
+    Where it had the system once, they are there with what they hold, and stay.
+    """
+    raw = SYSTEMS[system]
+    make_raw_tables(
+        pipeline_of(settings, system, "none"),
+        system,
+        raw.received.values(),
+        raw.versioned,
+        raw.kept,
     )

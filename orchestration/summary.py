@@ -9,9 +9,17 @@ from rich.table import Table
 
 from expectations.outcomes import Outcome, outcomes
 from orchestration.settings import Settings
+from orchestration.systems import SYSTEMS
 
 CULPRITS_SHOWN = 3
-_LAYERS = ("raw_company", "raw_bitrix24", "raw_derived", "intermediate", "marts", "metrics")
+_LAYERS = (
+    "raw_company",
+    *(f"raw_{system}" for system in SYSTEMS),
+    "raw_derived",
+    "intermediate",
+    "marts",
+    "metrics",
+)
 
 
 def print_summary(settings: Settings, console: Console) -> None:
@@ -56,6 +64,9 @@ def _layers(connection: duckdb.DuckDBPyConnection) -> Table:
         for (name,) in names:
             counted = connection.execute(f'select count(*) from {layer}."{name}"').fetchone()
             rows += int(counted[0]) if counted else 0
+        if not rows and layer.startswith("raw_"):
+            # Of a system that the company doesn't have.
+            continue
         table.add_row(layer, f"{len(names)}", f"{rows:,}")
     return table
 

@@ -1,9 +1,19 @@
 -- Calls bound to deals, all systems.
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__call_bindings') }}
+),
+
+amocrm as (
+    select * from {{ ref('int_amocrm__call_bindings') }}
+),
+
+unioned as (
+    select * from bitrix24
+    union all
+    select * from amocrm
 )
 
 select
     call_key,
     deal_key
-from bitrix24
+from unioned

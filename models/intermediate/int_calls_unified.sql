@@ -1,6 +1,16 @@
--- Calls of all systems, one row each, with talker, client and thresholds applied.
-with bitrix24 as (
+-- Calls of all systems, one row each, with talker, client's number and thresholds applied.
+with calls as (
     select * from {{ ref('int_bitrix24__calls') }}
+    union all
+    select * from {{ ref('int_amocrm__calls') }}
+),
+
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
+phone_numbers as (
+    select * from {{ ref('stg_derived__phone_numbers') }}
 ),
 
 rules as (
@@ -8,28 +18,33 @@ rules as (
 )
 
 select
-    bitrix24.call_key,
-    bitrix24.source_key,
-    bitrix24.call_id,
-    bitrix24.id_order,
-    bitrix24.system_call_id,
-    bitrix24.started_at,
-    bitrix24.direction,
-    bitrix24.is_external,
-    bitrix24.call_result,
-    bitrix24.is_answered,
-    case when bitrix24.is_answered then bitrix24.total_seconds else 0 end as talk_seconds,
-    bitrix24.total_seconds,
-    bitrix24.talk_basis,
-    bitrix24.is_answered
-    and bitrix24.total_seconds >= rules.successful_call_seconds as is_successful,
+    calls.call_key,
+    calls.source_key,
+    calls.call_id,
+    calls.id_order,
+    calls.system_call_id,
+    calls.started_at,
+    calls.direction,
+    calls.is_external,
+    calls.call_result,
+    calls.is_answered,
+    case when calls.is_answered then calls.total_seconds else 0 end as talk_seconds,
+    calls.total_seconds,
+    connections.talk_basis,
+    calls.is_answered and calls.total_seconds >= rules.successful_call_seconds as is_successful,
     case
-        when bitrix24.talker_id is not null
-            then {{ hash_key(['bitrix24.source_key', 'bitrix24.talker_id']) }}
+        when calls.talker_id is not null
+            then {{ hash_key(['calls.source_key', 'calls.talker_id']) }}
     end as talker_employee_key,
-    case when bitrix24.talker_id is not null then 'crm_user' else 'unknown' end as talker_basis,
-    bitrix24.line,
-    bitrix24.phone_e164,
-    bitrix24.recording_url
-from bitrix24
+    calls.talker_basis,
+    calls.line,
+    phone_numbers.phone_e164,
+    calls.recording_url,
+    calls.entity
+from calls
 cross join rules
+inner join connections
+    on calls.source_key = connections.source_key
+left join phone_numbers
+    on calls.phone = phone_numbers.phone
+    and connections.phone_region = phone_numbers.phone_region

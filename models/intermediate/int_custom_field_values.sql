@@ -32,7 +32,8 @@ unpacked as (
         {{ json_text('keys.custom_fields', 'keys.custom_field') }} as segment_value
     from keys
     inner join segments
-        on keys.custom_field = segments.custom_field
+        on keys.source_key = segments.source_key
+        and keys.custom_field = segments.custom_field
 )
 
 select

@@ -2,6 +2,17 @@
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__deals') }}
     where is_counted
+),
+
+amocrm as (
+    select * from {{ ref('int_amocrm__deals') }}
+    where is_counted
+),
+
+unioned as (
+    select * from bitrix24
+    union all
+    select * from amocrm
 )
 
 select
@@ -30,5 +41,6 @@ select
     utm_medium,
     utm_campaign,
     custom_fields,
-    card_url
-from bitrix24
+    card_url,
+    entity
+from unioned

@@ -1,6 +1,16 @@
 -- Pipelines of deals of all systems.
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__pipelines') }}
+),
+
+amocrm as (
+    select * from {{ ref('int_amocrm__pipelines') }}
+),
+
+unioned as (
+    select * from bitrix24
+    union all
+    select * from amocrm
 )
 
 select
@@ -9,4 +19,4 @@ select
     pipeline_name,
     pipeline_sort,
     is_listed
-from bitrix24
+from unioned

@@ -1,6 +1,16 @@
 -- Entries of deals into stages, all systems.
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__stage_entries') }}
+),
+
+amocrm as (
+    select * from {{ ref('int_amocrm__stage_entries') }}
+),
+
+unioned as (
+    select * from bitrix24
+    union all
+    select * from amocrm
 )
 
 select
@@ -16,5 +26,7 @@ select
     stage_id,
     case stage_semantics_code when 'S' then 'won' when 'F' then 'lost' else 'open' end
         as entry_semantics,
-    is_inferred
-from bitrix24
+    is_inferred,
+    is_recorded,
+    entity
+from unioned

@@ -1,6 +1,16 @@
 -- Stages of deals of all systems.
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__stages') }}
+),
+
+amocrm as (
+    select * from {{ ref('int_amocrm__stages') }}
+),
+
+unioned as (
+    select * from bitrix24
+    union all
+    select * from amocrm
 )
 
 select
@@ -13,4 +23,4 @@ select
     is_listed,
     is_known,
     stage_semantics
-from bitrix24
+from unioned

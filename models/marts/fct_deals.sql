@@ -14,6 +14,10 @@ custom_fields as (
     select * from {{ ref('int_custom_field_values') }}
 ),
 
+owner_intervals as (
+    select * from {{ ref('int_owner_intervals') }}
+),
+
 employees as (
     select * from {{ ref('dim_employees') }}
 ),
@@ -60,18 +64,36 @@ dated as (
         and states.closed_at < closed_days.ends_at
 ),
 
--- Before the first snapshot a closed deal is credited to its mover, if the move is the close and
--- the mover is a person who was not dismissed on that day; else to the current owner.
+-- Who owned the deal when it was closed: the history of owners where the system keeps one. Else the
+-- mover, if the move is the close and the mover is a person who was not dismissed on that day; else
+-- the current owner.
 credited as (
     select
         dated.*,
-        coalesce(
-            movers.employee_kind = 'person'
-            and dated.moved_at = dated.closed_at
-            and movers.former_from_on > dated.closed_on,
-            false
-        ) as is_movers
+        case
+            when owner_intervals.deal_key is not null then 'history'
+            when
+                movers.employee_kind = 'person'
+                and dated.moved_at = dated.closed_at
+                and movers.former_from_on > dated.closed_on
+                then 'mover'
+            else 'current'
+        end as owner_basis,
+        case
+            when dated.closed_at is null then null
+            when owner_intervals.deal_key is not null then owner_intervals.owner_employee_key
+            when
+                movers.employee_kind = 'person'
+                and dated.moved_at = dated.closed_at
+                and movers.former_from_on > dated.closed_on
+                then dated.mover_employee_key
+            else dated.owner_employee_key
+        end as close_owner_employee_key
     from dated
+    left join owner_intervals
+        on dated.deal_key = owner_intervals.deal_key
+        and dated.closed_at >= owner_intervals.owned_from
+        and dated.closed_at < owner_intervals.valid_to
     left join employees as movers
         on dated.mover_employee_key = movers.employee_key
 )
@@ -98,15 +120,11 @@ select
     credited.client_key,
     coalesce(credited.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
     case
-        when credited.closed_at is null then null
-        when credited.is_movers then credited.mover_employee_key
-        else coalesce(credited.owner_employee_key, {{ nobody_key() }})
+        when credited.closed_at is not null
+            then coalesce(credited.close_owner_employee_key, {{ nobody_key() }})
     end as close_owner_employee_key,
-    case
-        when credited.closed_at is null then 'current'
-        when credited.is_movers then 'mover'
-        else 'current'
-    end as owner_basis,
+    case when credited.closed_at is null then 'current' else credited.owner_basis end
+        as owner_basis,
     -- Creation is an event of its day; the close is one of its own.
     case
         when owners.former_from_on <= credited.created_on then {{ former_employees_key() }}
@@ -114,9 +132,8 @@ select
     end as reporting_employee_key,
     case
         when credited.closed_at is null then null
-        when credited.is_movers then credited.mover_employee_key
-        when owners.former_from_on <= credited.closed_on then {{ former_employees_key() }}
-        else coalesce(credited.owner_employee_key, {{ nobody_key() }})
+        when close_owners.former_from_on <= credited.closed_on then {{ former_employees_key() }}
+        else coalesce(credited.close_owner_employee_key, {{ nobody_key() }})
     end as close_reporting_employee_key,
     coalesce(owners.current_reporting_key, {{ nobody_key() }}) as current_reporting_employee_key,
     coalesce(sources.source_name, credited.source_id, '(not set)') as source_name,
@@ -136,3 +153,5 @@ left join segments
     on credited.deal_key = segments.deal_key
 left join employees as owners
     on credited.owner_employee_key = owners.employee_key
+left join employees as close_owners
+    on credited.close_owner_employee_key = close_owners.employee_key

@@ -10,43 +10,63 @@ days as (
     select * from {{ ref('int_days_by_utc_date') }}
 ),
 
+owner_intervals as (
+    select * from {{ ref('int_owner_intervals') }}
+),
+
 employees as (
     select * from {{ ref('dim_employees') }}
+),
+
+-- Who owned the deal when it entered the stage: the history of owners where the system keeps one.
+owned as (
+    select
+        visits.*,
+        coalesce(owner_intervals.owner_basis, 'current') as owner_basis,
+        case
+            when owner_intervals.deal_key is not null then owner_intervals.owner_employee_key
+            else deals.owner_employee_key
+        end as owner_employee_key
+    from visits
+    inner join deals
+        on visits.deal_key = deals.deal_key
+    left join owner_intervals
+        on visits.deal_key = owner_intervals.deal_key
+        and visits.entered_at >= owner_intervals.owned_from
+        and visits.entered_at < owner_intervals.valid_to
 )
 
 select
-    visits.stage_visit_key,
-    visits.source_key,
-    visits.deal_key,
-    visits.pipeline_key,
-    visits.stage_key,
-    visits.previous_stage_key,
-    visits.next_stage_key,
-    visits.stage_semantics,
-    visits.visit_number,
-    visits.stage_visit_number,
-    visits.stage_visit_number > 1 as is_revisit,
-    visits.entered_at,
+    owned.stage_visit_key,
+    owned.source_key,
+    owned.deal_key,
+    owned.pipeline_key,
+    owned.stage_key,
+    owned.previous_stage_key,
+    owned.next_stage_key,
+    owned.stage_semantics,
+    owned.visit_number,
+    owned.stage_visit_number,
+    owned.stage_visit_number > 1 as is_revisit,
+    owned.entered_at,
     days.date_day as entered_on,
-    visits.left_at,
-    visits.valid_to,
-    visits.semantics_since_at,
-    ({{ seconds_between('visits.entered_at', 'visits.left_at') }})::decimal(18, 3)
+    owned.left_at,
+    owned.valid_to,
+    owned.semantics_since_at,
+    ({{ seconds_between('owned.entered_at', 'owned.left_at') }})::decimal(18, 3)
         as duration_seconds,
-    coalesce(deals.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
-    'current' as owner_basis,
+    coalesce(owned.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
+    owned.owner_basis,
     case
         when employees.former_from_on <= days.date_day then {{ former_employees_key() }}
-        else coalesce(deals.owner_employee_key, {{ nobody_key() }})
+        else coalesce(owned.owner_employee_key, {{ nobody_key() }})
     end as reporting_employee_key,
-    visits.was_before_creation,
-    visits.is_inferred
-from visits
-inner join deals
-    on visits.deal_key = deals.deal_key
+    owned.was_before_creation,
+    owned.is_inferred
+from owned
 inner join days
-    on visits.entered_at::date = days.utc_on
-    and visits.entered_at >= days.starts_at
-    and visits.entered_at < days.ends_at
+    on owned.entered_at::date = days.utc_on
+    and owned.entered_at >= days.starts_at
+    and owned.entered_at < days.ends_at
 left join employees
-    on deals.owner_employee_key = employees.employee_key
+    on owned.owner_employee_key = employees.employee_key

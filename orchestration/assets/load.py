@@ -1,4 +1,4 @@
-"""Loading: the company's rules, its portals, and phone numbers in E.164."""
+"""Loading: the company's rules, its accounts, and phone numbers in E.164."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -20,26 +20,24 @@ from dagster import (
 from pydantic import Field
 
 from orchestration.connections import (
+    connections_of,
     connector_of,
     load_options,
+    make_absent_tables,
     pipeline_of,
     portal_urls,
-    sections,
 )
 from orchestration.failures import readable_failures
 from orchestration.progress import relayed_to
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings
-from sources.bitrix24 import TABLES
-from sources.bitrix24.history import VERSIONED
+from orchestration.systems import SYSTEMS
 from sources.bookkeeping import EntityLoad
 from sources.company import SCHEMAS, read_company
-from sources.derived.phone_numbers import add_phone_numbers
+from sources.company.rules import CrmSystem, NamedConnection
+from sources.derived.phone_numbers import TABLES_WITH_PHONES, add_phone_numbers
 from sources.errors import CallfunnelError, SourceError
 from sources.loading import ConnectionLoad, load_connection, load_rules
-
-LOAD_TABLES = ("load_log", "deleted_records", "quarantine", "detail_reads")
-VERSION_TABLES = tuple(table.versions for table in VERSIONED)
 
 
 class LoadConfig(Config):
@@ -47,7 +45,7 @@ class LoadConfig(Config):
 
     sweep: bool = Field(
         default=False,
-        description="Compare the ids of all records with the portal's one by one: what is missing "
+        description="Compare the ids of all records with the system's one by one: what is missing "
         "is read, what is gone is marked. Otherwise only where counts differ, and every 7 days.",
     )
 
@@ -80,49 +78,9 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
         for table in SCHEMAS:
             yield MaterializeResult(asset_key=AssetKey([company, "raw_company", table]))
 
-    @multi_asset(
-        name=f"{company}__load_bitrix24",
-        specs=[
-            AssetSpec(
-                AssetKey([company, "raw_bitrix24", table]),
-                group_name="raw",
-                kinds={"dlt", "duckdb"},
-                description=f"Bitrix24 {table.replace('_', ' ')}, {_what(table)}.",
-            )
-            for table in _BITRIX24_TABLES
-        ],
-        pool=pool,
-    )
-    def load_bitrix24(
-        context: AssetExecutionContext, warehouse: Warehouse, config: LoadConfig
-    ) -> Iterator[MaterializeResult[None]]:
-        loads: list[ConnectionLoad] = []
-        problems: list[str] = []
-        done: dict[str, MetadataValue] = {}
-        with readable_failures(done), relayed_to(context.log):
-            for connection in sections(settings):
-                # A portal that can't be read must not keep the others from being loaded.
-                try:
-                    loads.append(_load(settings, connection, sweeps=config.sweep))
-                except CallfunnelError as error:
-                    problems.append(str(error))
-            if problems:
-                # What the other connections loaded is told all the same.
-                done.update(_metadata(loads)["load_log"])
-                raise SourceError(" ".join(problems))
-        metadata = _metadata(loads)
-        for table in _BITRIX24_TABLES:
-            yield MaterializeResult(
-                asset_key=AssetKey([company, "raw_bitrix24", table]),
-                metadata=metadata.get(table, {}),
-            )
-
     @asset(
         key=AssetKey([company, "raw_derived", "phone_numbers"]),
-        deps=[
-            AssetKey([company, "raw_bitrix24", "calls"]),
-            AssetKey([company, "raw_bitrix24", "contacts"]),
-        ],
+        deps=[AssetKey([company, *table]) for table in TABLES_WITH_PHONES],
         group_name="raw",
         kinds={"python", "duckdb"},
         description="Phone texts of calls and contacts in E.164, only new ones.",
@@ -138,19 +96,78 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
         context.log.info(f"phone numbers: {added:,} new")
         return MaterializeResult(metadata={"new": added})
 
-    return [load_company_rules, load_bitrix24, phone_numbers]
+    return [
+        load_company_rules,
+        *(_load_asset(settings, system) for system in SYSTEMS),
+        phone_numbers,
+    ]
 
 
-_BITRIX24_TABLES = (*TABLES, *VERSION_TABLES, *LOAD_TABLES)
+def _load_asset(settings: Settings, system: CrmSystem) -> AssetsDefinition:
+    """The raw tables of one system, loaded connection by connection."""
+    company, raw = settings.company, SYSTEMS[system]
+
+    def what(table: str) -> str:
+        return "as received" if table in raw.received else "kept by the loads"
+
+    @multi_asset(
+        name=f"{company}__load_{system}",
+        specs=[
+            AssetSpec(
+                AssetKey([company, f"raw_{system}", table]),
+                group_name="raw",
+                kinds={"dlt", "duckdb"},
+                description=f"{raw.label} {table.replace('_', ' ')}, {what(table)}.",
+            )
+            for table in raw.tables
+        ],
+        pool=f"{company}_warehouse",
+    )
+    def load(
+        context: AssetExecutionContext, warehouse: Warehouse, config: LoadConfig
+    ) -> Iterator[MaterializeResult[None]]:
+        done: dict[str, MetadataValue] = {}
+        with readable_failures(done), relayed_to(context.log):
+            loads = _load_all(settings, system, done, sweeps=config.sweep)
+        metadata = _metadata(loads)
+        for table in raw.tables:
+            yield MaterializeResult(
+                asset_key=AssetKey([company, f"raw_{system}", table]),
+                metadata=metadata.get(table, {}),
+            )
+
+    return load
 
 
-def _what(table: str) -> str:
-    return "kept by the loads" if table in (*VERSION_TABLES, *LOAD_TABLES) else "as received"
+def _load_all(
+    settings: Settings, system: CrmSystem, done: dict[str, MetadataValue], *, sweeps: bool
+) -> list[ConnectionLoad]:
+    """Load every connection of a system; `done` takes what is to be told if one fails.
+
+    Raises:
+        SourceError: connections could not be loaded, each with its sentence.
+    """
+    loads: list[ConnectionLoad] = []
+    problems: list[str] = []
+    connections = connections_of(settings, system)
+    if not connections:
+        make_absent_tables(settings, system)
+    for connection in connections:
+        # An account that can't be read must not keep the others from being loaded.
+        try:
+            loads.append(_load(settings, connection, sweeps=sweeps))
+        except CallfunnelError as error:
+            problems.append(str(error))
+    if problems:
+        # What the other connections loaded is told all the same.
+        done.update(_metadata(loads)["load_log"])
+        raise SourceError(" ".join(problems))
+    return loads
 
 
-def _load(settings: Settings, connection: str, *, sweeps: bool) -> ConnectionLoad:
+def _load(settings: Settings, connection: NamedConnection, *, sweeps: bool) -> ConnectionLoad:
     connector = connector_of(settings, connection)
-    pipeline = pipeline_of(settings, connector.system, connection)
+    pipeline = pipeline_of(settings, connection.system, connection.name)
     return load_connection(pipeline, connector, load_options(settings, connection, sweeps=sweeps))
 
 
@@ -202,7 +219,7 @@ def _record(load: ConnectionLoad, entity: EntityLoad) -> TableRecord:
     reported = entity.rows_reported
     complete = entity.complete_up_to
     if complete is not None:
-        # In the portal's offset, like the cut beside it.
+        # In the system's offset, like the cut beside it.
         complete = complete.astimezone(load.cut_at.tzinfo)
     return TableRecord(
         {

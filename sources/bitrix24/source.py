@@ -90,9 +90,8 @@ def bitrix24_details(
             yield None
         yield pa.concat_tables([tables.DETAIL_READS_SCHEMA.empty_table(), *marks])
 
-    key = ("source_key", "entity", "owner_type", "owner_id")
     return [
         *resources,
-        resource(detail_reads, "detail_reads", "detail_reads", key, ()),
+        resource(detail_reads, "detail_reads", "detail_reads", tables.DETAIL_READS_KEY, ()),
         extraction.quarantine(),
     ]

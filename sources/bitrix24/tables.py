@@ -547,6 +547,7 @@ DETAIL_READS_SCHEMA = pa.schema(
 Rows of a detail table (`entity`) are current where their `received_at` is not before `read_at` of
 their owner; older ones have left the owner since.
 """
+DETAIL_READS_KEY = ("source_key", "entity", "owner_type", "owner_id")
 
 TABLES: Mapping[str, RawTable] = {
     table.name: table

@@ -9,8 +9,7 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from sources.company.rules import Company, CompanyRules, read_company
-from sources.connection import source_key
+from sources.company.rules import AmocrmSection, Company, CompanyRules, read_company
 
 __all__ = ["SCHEMAS", "Company", "CompanyRules", "company", "read_company"]
 
@@ -36,6 +35,15 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("system", _TEXT),
             pa.field("talk_basis", _TEXT),
             pa.field("portal_url", _TEXT),
+            pa.field("source_field", _TEXT),
+        ]
+    ),
+    "tag_sources": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("tag", _TEXT),
+            pa.field("source_name", _TEXT),
+            pa.field("position", _INTEGER),
         ]
     ),
     "pipeline_roles": pa.schema(
@@ -63,7 +71,18 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("line", _INTEGER),
         ]
     ),
-    "segments": pa.schema([pa.field("segment_type", _TEXT), pa.field("field", _TEXT)]),
+    "employees": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("employee_id", _INTEGER),
+            pa.field("employee_name", _TEXT),
+            pa.field("department", _TEXT),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "segments": pa.schema(
+        [pa.field("segment_type", _TEXT), pa.field("source_key", _TEXT), pa.field("field", _TEXT)]
+    ),
 }
 
 
@@ -91,17 +110,11 @@ def company(rules: Company, portal_urls: Mapping[str, str]) -> list[DltResource]
 
 def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     rules = given.rules
-    systems = {
-        name: system for system, of_system in rules.connections.items() for name in of_system
-    }
+    connections = tuple(rules.all_connections())
 
     def lines(rows: tuple[Any, ...]) -> list[dict[str, Any]]:
         return [
-            {
-                **row.model_dump(exclude={"connection"}),
-                "source_key": source_key(systems[row.connection], row.connection),
-            }
-            for row in rows
+            {**row.model_dump(exclude={"connection"}), "source_key": row.connection} for row in rows
         ]
 
     return {
@@ -118,18 +131,33 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
         ],
         "connections": [
             {
-                "source_key": source_key(system, name),
-                "system": system,
-                "talk_basis": section.talk_basis,
-                "portal_url": section.portal_url or portal_urls.get(source_key(system, name)),
+                "source_key": found.source_key,
+                "system": found.system,
+                "talk_basis": found.section.talk_basis,
+                "portal_url": found.section.portal_url or portal_urls.get(found.source_key),
+                "source_field": getattr(found.section, "source_field", None),
             }
-            for system, of_system in rules.connections.items()
-            for name, section in of_system.items()
+            for found in connections
+        ],
+        "tag_sources": [
+            {
+                "source_key": found.source_key,
+                "tag": tag,
+                "source_name": name,
+                "position": position,
+            }
+            for found in connections
+            if isinstance(found.section, AmocrmSection)
+            for position, (tag, name) in enumerate(found.section.tag_sources.items())
         ],
         "pipeline_roles": lines(given.pipelines),
         "stage_roles": lines(given.stages),
         "dismissals": lines(given.dismissals),
+        "employees": lines(given.employees),
         "segments": [
-            {"segment_type": segment, "field": field} for segment, field in rules.segments.items()
+            {"segment_type": segment, "source_key": found.source_key, "field": field}
+            for segment in rules.segments
+            for found in connections
+            if (field := rules.segment_field(segment, found.system)) is not None
         ],
     }

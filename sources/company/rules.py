@@ -11,20 +11,22 @@ import datetime as dt
 import re
 import tomllib
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
 import phonenumbers
 from croniter import croniter
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from sources.connection import source_key
 from sources.errors import InputError
 
-SYSTEMS = ("bitrix24",)
 BUILT_IN_SEGMENTS = ("all", "talker", "department", "source", "pipeline")
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
+CrmSystem = Literal["bitrix24", "amocrm"]
+CRM_SYSTEMS: tuple[CrmSystem, ...] = get_args(CrmSystem)
 PipelineRole = Literal["sales", "setter", "service", "ignore"]
 StageRole = Literal["key", "qualified", "appointment", "proposal", "contract", "invoice", "payment"]
 
@@ -91,13 +93,18 @@ class PublishSection(_Strict):
 
 
 class ConnectionSection(_Strict):
-    """One account of one system."""
+    """One account of one system: what every system has."""
 
     talk_basis: Literal["talk", "total", "unknown"] = "unknown"
     portal_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
-    """Where links to cards lead; by default the host of the webhook address."""
+    """Where links to cards lead; by default the host that the secrets name."""
     loss_threshold_share: float = Field(default=0.05, ge=0, le=1)
     """More rows of an entity gone at once than this share, and than 20, stop the load."""
+
+
+class Bitrix24Section(ConnectionSection):
+    """One Bitrix24 portal."""
+
     smart_processes: list[Annotated[int, Field(ge=128)]] = []
     """Entity type ids of the smart processes to read."""
     requests_per_second: float = Field(default=2, ge=0, le=100)
@@ -107,6 +114,44 @@ class ConnectionSection(_Strict):
     """Cards, calls and tasks of each kind whose details one load asks for."""
 
 
+class AmocrmSection(ConnectionSection):
+    """One amoCRM or Kommo account."""
+
+    requests_per_second: float = Field(default=7, ge=0, le=50)
+    """The limit of one integration; 0 where there is none."""
+    source_field: str | None = Field(default=None, min_length=1)
+    """Id or code of the leads' custom field that names the source; before utm_source and tags."""
+    tag_sources: dict[Annotated[str, Field(min_length=1)], Annotated[str, Field(min_length=1)]] = {}
+    """Tag of a lead to the source it stands for, where neither field names one."""
+
+
+_ConnectionName = Annotated[str, Field(pattern=NAME_PATTERN)]
+
+
+class ConnectionsSection(_Strict):
+    """The accounts of the company, by system and connection name."""
+
+    bitrix24: dict[_ConnectionName, Bitrix24Section] = {}
+    amocrm: dict[_ConnectionName, AmocrmSection] = {}
+
+    def of(self, system: CrmSystem) -> Mapping[str, ConnectionSection]:
+        """A system's connections by name."""
+        return self.bitrix24 if system == "bitrix24" else self.amocrm
+
+
+class NamedConnection(NamedTuple):
+    """A connection with its place in the rules."""
+
+    system: CrmSystem
+    name: str
+    section: ConnectionSection
+
+    @property
+    def source_key(self) -> str:
+        """`<system>:<name>`, part of every key."""
+        return source_key(self.system, self.name)
+
+
 class CompanyRules(_Strict):
     """`company.toml`, whole."""
 
@@ -114,11 +159,21 @@ class CompanyRules(_Strict):
     schedule: ScheduleSection = ScheduleSection()
     calls: CallsSection = CallsSection()
     publish: PublishSection = PublishSection()
-    connections: dict[
-        Literal["bitrix24"],
-        dict[Annotated[str, Field(pattern=NAME_PATTERN)], ConnectionSection],
-    ]
-    segments: dict[Annotated[str, AfterValidator(_free_segment)], str] = {}
+    connections: ConnectionsSection
+    segments: dict[Annotated[str, AfterValidator(_free_segment)], str | dict[CrmSystem, str]] = {}
+    """Segment to the custom field of deals that holds it: one name for all systems, or by system.
+    """
+
+    def all_connections(self) -> Iterator[NamedConnection]:
+        """Every connection of every system."""
+        for system in CRM_SYSTEMS:
+            for name, section in self.connections.of(system).items():
+                yield NamedConnection(system, name, section)
+
+    def segment_field(self, segment: str, system: CrmSystem) -> str | None:
+        """The custom field that holds a segment in a system; None where it has none."""
+        field = self.segments[segment]
+        return field if isinstance(field, str) else field.get(system)
 
 
 class _CsvRow(_Strict):
@@ -127,6 +182,7 @@ class _CsvRow(_Strict):
     key_columns: ClassVar[tuple[str, ...]]
 
     connection: str
+    """In the file a connection's name or source key, once read its source key."""
     line: int
     """Of the csv file, for messages."""
 
@@ -159,6 +215,16 @@ class DismissalRow(_CsvRow):
     dismissed_on: dt.date
 
 
+class EmployeeRow(_CsvRow):
+    """`employees.csv`: who stands behind an id that the system doesn't name."""
+
+    key_columns = ("connection", "employee_id")
+
+    employee_id: int
+    employee_name: str = Field(min_length=1)
+    department: str
+
+
 class Company(BaseModel):
     """A company's folder, read and validated."""
 
@@ -169,6 +235,7 @@ class Company(BaseModel):
     pipelines: tuple[PipelineRow, ...] = ()
     stages: tuple[StageRow, ...] = ()
     dismissals: tuple[DismissalRow, ...] = ()
+    employees: tuple[EmployeeRow, ...] = ()
 
 
 RowT = TypeVar("RowT", bound=_CsvRow)
@@ -193,14 +260,26 @@ def read_company(folder: Path) -> Company:
             "digits and _ (it becomes part of asset keys)."
         )
     rules = _read_toml(folder / "company.toml")
-    connections = {name for of_system in rules.connections.values() for name in of_system}
+    connections = _source_keys(rules)
     return Company(
         key=folder.name,
         rules=rules,
         pipelines=_read_csv(folder / "pipelines.csv", PipelineRow, connections),
         stages=_read_csv(folder / "stages.csv", StageRow, connections),
         dismissals=_read_csv(folder / "dismissals.csv", DismissalRow, connections),
+        employees=_read_csv(folder / "employees.csv", EmployeeRow, connections),
     )
+
+
+def _source_keys(rules: CompanyRules) -> dict[str, str | None]:
+    """What csv files may call a connection: its source key, or its name if no other has it.
+
+    A name that several systems use maps to None.
+    """
+    keys: dict[str, str | None] = {}
+    for connection in rules.all_connections():
+        keys[connection.name] = None if connection.name in keys else connection.source_key
+    return keys | {found.source_key: found.source_key for found in rules.all_connections()}
 
 
 def _read_toml(path: Path) -> CompanyRules:
@@ -221,7 +300,9 @@ def _read_toml(path: Path) -> CompanyRules:
         raise InputError(f"{shown}{place}: {name}: {_problem(first)}") from None
 
 
-def _read_csv(path: Path, form: type[RowT], connections: set[str]) -> tuple[RowT, ...]:
+def _read_csv(
+    path: Path, form: type[RowT], connections: Mapping[str, str | None]
+) -> tuple[RowT, ...]:
     if not path.exists():
         return ()
     shown = f"companies/{path.parent.name}/{path.name}"
@@ -257,7 +338,9 @@ def _read_csv(path: Path, form: type[RowT], connections: set[str]) -> tuple[RowT
     return tuple(row for row, _ in rows.values())
 
 
-def _read_row(place: str, cells: dict[str, str], form: type[RowT], connections: set[str]) -> RowT:
+def _read_row(
+    place: str, cells: dict[str, str], form: type[RowT], connections: Mapping[str, str | None]
+) -> RowT:
     try:
         row = form.model_validate(cells)
     except ValidationError as error:
@@ -265,7 +348,14 @@ def _read_row(place: str, cells: dict[str, str], form: type[RowT], connections: 
         raise InputError(f"{place}, column {first['loc'][0]}: {_problem(first)}") from None
     if row.connection not in connections:
         raise InputError(f"{place}: company.toml has no connection {row.connection!r}")
-    return row
+    found = connections[row.connection]
+    if found is None:
+        systems = [key for key in connections if key.endswith(f":{row.connection}")]
+        raise InputError(
+            f"{place}: several systems have a connection {row.connection!r}: write "
+            f"{' or '.join(systems)}"
+        )
+    return row.model_copy(update={"connection": found})
 
 
 def _problem(error: Any) -> str:

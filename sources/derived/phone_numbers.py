@@ -16,11 +16,26 @@ create table if not exists raw_derived.phone_numbers (
     raw_text varchar, region varchar, library_version varchar, phone_e164 varchar
 )
 """
+TABLES_WITH_PHONES: tuple[tuple[str, str], ...] = (
+    ("raw_bitrix24", "calls"),
+    ("raw_bitrix24", "contacts"),
+    ("raw_amocrm", "notes"),
+    ("raw_amocrm", "contacts"),
+)
+"""Schema and name of the tables that are read here."""
 _RAW_TEXTS = """
 select distinct phone as raw_text from (
     select phone_number as phone from raw_bitrix24.calls
     union all
     select unnest(json_extract_string(phone, '$[*].VALUE')) as phone from raw_bitrix24.contacts
+    union all
+    select json_extract_string(params, '$.phone') as phone from raw_amocrm.notes
+    where note_type in ('call_in', 'call_out')
+    union all
+    select unnest(json_extract_string(field, '$.values[*].value')) as phone from (
+        select unnest(json_extract(custom_fields_values, '$[*]')) as field from raw_amocrm.contacts
+    )
+    where json_extract_string(field, '$.field_code') = 'PHONE'
 )
 where phone is not null and phone <> ''
 """
@@ -41,7 +56,7 @@ def add_phone_numbers(connection: duckdb.DuckDBPyConnection, region: str) -> int
     """Normalise the phone texts that `raw_derived.phone_numbers` does not hold yet.
 
     Args:
-        connection: the warehouse, writable; raw_bitrix24.calls and .contacts must exist.
+        connection: the warehouse, writable; `TABLES_WITH_PHONES` must exist.
         region: where numbers without a country code belong, e.g. "RU".
 
     Returns:

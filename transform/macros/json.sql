@@ -7,13 +7,13 @@
     json_extract_string({{ column }}, '$."' || {{ key_column }} || '"')
 {%- endmacro %}
 
-{#- The VALUEs of a Bitrix24 multiple field such as PHONE, as rows. -#}
-{% macro unnest_multiple_field(column) -%}
-    {{ return(adapter.dispatch('unnest_multiple_field')(column)) }}
+{#- The VALUEs of a Bitrix24 multiple field such as PHONE, as a list of texts. -#}
+{% macro multiple_field_values(column) -%}
+    {{ return(adapter.dispatch('multiple_field_values')(column)) }}
 {%- endmacro %}
 
-{% macro default__unnest_multiple_field(column) -%}
-    unnest(json_extract_string({{ column }}, '$[*].VALUE'))
+{% macro default__multiple_field_values(column) -%}
+    json_extract_string({{ column }}, '$[*].VALUE')
 {%- endmacro %}
 
 {#- The first element of a JSON list of integers. -#}
@@ -66,19 +66,28 @@
     nullif(array_to_string(json_extract_string({{ field }}, '$.values[*].value'), ', '), '')
 {%- endmacro %}
 
-{#- The values of the amoCRM custom field with a code, as rows. -#}
-{% macro unnest_field_values(column, code) -%}
-    {{ return(adapter.dispatch('unnest_field_values')(column, code)) }}
+{#- The values of the amoCRM custom field with a code, as a list of texts. -#}
+{% macro field_values(column, code) -%}
+    {{ return(adapter.dispatch('field_values')(column, code)) }}
 {%- endmacro %}
 
-{% macro default__unnest_field_values(column, code) -%}
-    unnest(flatten(list_transform(
+{% macro default__field_values(column, code) -%}
+    flatten(list_transform(
         list_filter(
             json_extract({{ column }}, '$[*]'),
             lambda field: json_extract_string(field, '$.field_code') = '{{ code }}'
         ),
         lambda field: json_extract_string(field, '$.values[*].value')
-    )))
+    ))
+{%- endmacro %}
+
+{#- The elements of a list, as rows. -#}
+{% macro unnest_list(column) -%}
+    {{ return(adapter.dispatch('unnest_list')(column)) }}
+{%- endmacro %}
+
+{% macro default__unnest_list(column) -%}
+    unnest({{ column }})
 {%- endmacro %}
 
 {#- The id of the element of a JSON list that is the main one, else of the first. -#}

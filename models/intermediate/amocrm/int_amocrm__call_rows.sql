@@ -10,7 +10,7 @@ users as (
 ),
 
 connections as (
-    select * from {{ ref('int_amocrm__connections') }}
+    select * from {{ ref('int_connections') }}
 ),
 
 unpacked as (
@@ -18,6 +18,11 @@ unpacked as (
         notes.source_key,
         notes.note_id,
         notes.entity_type,
+        case notes.entity_type
+            when 'leads' then 'lead_notes'
+            when 'contacts' then 'contact_notes'
+            else 'company_notes'
+        end as entity,
         notes.entity_id,
         notes.note_type,
         notes.owner_id,
@@ -28,9 +33,7 @@ unpacked as (
         nullif({{ json_path_text('notes.params', '$.phone') }}, '') as phone,
         nullif({{ json_path_text('notes.params', '$.link') }}, '') as recording_url,
         {{ json_path_integer('notes.params', '$.call_status') }} as call_status,
-        nullif({{ json_path_text('notes.params', '$.call_responsible') }}, '') as call_responsible,
-        connections.talk_basis,
-        connections.phone_region
+        nullif({{ json_path_text('notes.params', '$.call_responsible') }}, '') as call_responsible
     from notes
     inner join connections
         on notes.source_key = connections.source_key
@@ -53,19 +56,29 @@ users_by_name as (
 
 -- Who spoke: the field of the telephony, by id or by name, else who is responsible, else who wrote
 -- the note; 0 is the system and nobody.
-with_talker as (
+named as (
     select
         unpacked.*,
         coalesce(
-            nullif(try_cast(unpacked.call_responsible as bigint), 0),
-            users_by_name.employee_id,
-            unpacked.owner_id,
-            unpacked.created_by_id
-        ) as talker_id
+            nullif(try_cast(unpacked.call_responsible as bigint), 0), users_by_name.employee_id
+        ) as speaker_id
     from unpacked
     left join users_by_name
         on unpacked.source_key = users_by_name.source_key
         and lower(unpacked.call_responsible) = users_by_name.known_name
+),
+
+with_talker as (
+    select
+        *,
+        coalesce(speaker_id, owner_id, created_by_id) as talker_id,
+        case
+            when speaker_id is not null then 'crm_user'
+            when owner_id is not null then 'crm_responsible'
+            when created_by_id is not null then 'crm_creator'
+            else 'unknown'
+        end as talker_basis
+    from named
 ),
 
 grouped as (
@@ -80,5 +93,6 @@ grouped as (
 
 select
     grouped.*,
+    grouped.note_id = grouped.representative_id as is_representative,
     {{ hash_key(['source_key', 'representative_id']) }} as call_key
 from grouped

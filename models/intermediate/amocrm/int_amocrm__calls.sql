@@ -6,10 +6,6 @@ with call_rows as (
 
 call_results as (
     select * from {{ ref('amocrm_call_statuses') }}
-),
-
-phone_numbers as (
-    select * from {{ ref('stg_derived__phone_numbers') }}
 )
 
 select
@@ -29,14 +25,12 @@ select
     -- The system's result decides; without one, talk does.
     coalesce(call_results.is_answered, coalesce(call_rows.duration_seconds, 0) > 0) as is_answered,
     greatest(coalesce(call_rows.duration_seconds, 0), 0) as total_seconds,
-    call_rows.talk_basis,
     call_rows.talker_id,
+    call_rows.talker_basis,
     null::varchar as line,
-    phone_numbers.phone_e164,
-    call_rows.recording_url
+    call_rows.phone,
+    call_rows.recording_url,
+    call_rows.entity
 from call_rows
 left join call_results
     on call_rows.call_status = call_results.call_status
-left join phone_numbers
-    on call_rows.phone = phone_numbers.phone
-    and call_rows.phone_region = phone_numbers.phone_region

@@ -1,12 +1,26 @@
--- One row per contact with its company.
+-- Contacts with their company and phones, without those that the account no longer has:
+-- merging duplicates deletes ids.
+{{ config(materialized='view') }}
+
 with contacts as (
     select * from {{ ref('stg_amocrm__contacts') }}
+    where not is_deleted
+),
+
+deleted as (
+    select * from {{ ref('stg_amocrm__deleted_records') }}
+    where entity = 'contacts'
 )
 
 select
-    source_key,
-    contact_id,
-    {{ json_path_integer('companies', '$[0].id') }} as company_id,
-    custom_fields
+    contacts.source_key,
+    contacts.contact_id,
+    {{ json_path_integer('contacts.companies', '$[0].id') }} as company_id,
+    {{ field_values('contacts.custom_fields', 'PHONE') }} as phones
 from contacts
-where not is_deleted
+-- A record that came back after it was noticed missing was restored from the recycle bin.
+left join deleted
+    on contacts.source_key = deleted.source_key
+    and contacts.contact_id = deleted.record_id
+    and contacts.received_at <= deleted.noticed_at
+where deleted.record_id is null

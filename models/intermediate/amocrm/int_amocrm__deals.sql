@@ -5,7 +5,7 @@ with leads as (
 ),
 
 connections as (
-    select * from {{ ref('int_amocrm__connections') }}
+    select * from {{ ref('int_connections') }}
 ),
 
 accounts as (
@@ -14,6 +14,10 @@ accounts as (
 
 rules as (
     select * from {{ ref('stg_company__rules') }}
+),
+
+tag_sources as (
+    select * from {{ ref('stg_company__tag_sources') }}
 ),
 
 custom_fields as (
@@ -58,10 +62,46 @@ fields_by_lead as (
         {{ json_object_of('custom_field', 'field_value') }} as custom_fields,
         max(case when custom_field = 'UTM_SOURCE' then field_value end) as utm_source,
         max(case when custom_field = 'UTM_MEDIUM' then field_value end) as utm_medium,
-        max(case when custom_field = 'UTM_CAMPAIGN' then field_value end) as utm_campaign,
-        max(case when custom_field = 'SOURCE' then field_value end) as source_name
+        max(case when custom_field = 'UTM_CAMPAIGN' then field_value end) as utm_campaign
     from field_names
     group by source_key, lead_id
+),
+
+-- The field that the company maps, by id or code.
+mapped_sources as (
+    select
+        field_names.source_key,
+        field_names.lead_id,
+        max(field_names.field_value) as source_name
+    from field_names
+    inner join connections
+        on field_names.source_key = connections.source_key
+        and field_names.custom_field = connections.source_field
+    group by field_names.source_key, field_names.lead_id
+),
+
+lead_tags as (
+    select
+        source_key,
+        lead_id,
+        {{ unnest_json_elements('tags') }} as tag
+    from leads
+    where tags is not null
+),
+
+tagged as (
+    select
+        lead_tags.source_key,
+        lead_tags.lead_id,
+        tag_sources.source_name,
+        row_number() over (
+            partition by lead_tags.source_key, lead_tags.lead_id
+            order by tag_sources.rule_order
+        ) as choice
+    from lead_tags
+    inner join tag_sources
+        on lead_tags.source_key = tag_sources.source_key
+        and {{ json_path_text('lead_tags.tag', '$.name') }} = tag_sources.tag_name
 ),
 
 last_moves as (
@@ -136,7 +176,8 @@ select
     flagged.modified_at,
     coalesce(flagged.closed_at, last_moves.moved_at) as moved_at,
     null::timestamp as planned_close_at,
-    coalesce(fields_by_lead.source_name, fields_by_lead.utm_source) as source_id,
+    coalesce(mapped_sources.source_name, fields_by_lead.utm_source, tagged.source_name)
+        as source_id,
     fields_by_lead.utm_source,
     fields_by_lead.utm_medium,
     fields_by_lead.utm_campaign,
@@ -146,11 +187,19 @@ select
     false as is_template,
     flagged.is_gone as is_deleted,
     flagged.is_after_cut,
-    not(flagged.is_gone or flagged.is_after_cut) as is_counted
+    not(flagged.is_gone or flagged.is_after_cut) as is_counted,
+    'leads' as entity
 from flagged
 left join fields_by_lead
     on flagged.source_key = fields_by_lead.source_key
     and flagged.lead_id = fields_by_lead.lead_id
+left join mapped_sources
+    on flagged.source_key = mapped_sources.source_key
+    and flagged.lead_id = mapped_sources.lead_id
+left join tagged
+    on flagged.source_key = tagged.source_key
+    and flagged.lead_id = tagged.lead_id
+    and tagged.choice = 1
 left join last_moves
     on flagged.source_key = last_moves.source_key
     and flagged.lead_id = last_moves.lead_id

@@ -8,7 +8,7 @@ stages as (
 ),
 
 connections as (
-    select * from {{ ref('int_amocrm__connections') }}
+    select * from {{ ref('int_connections') }}
 ),
 
 named as (

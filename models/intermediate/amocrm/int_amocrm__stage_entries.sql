@@ -20,7 +20,8 @@ recorded as (
         moves.moved_at < deals.created_at as was_before_creation,
         coalesce(moves.pipeline_id, deals.pipeline_id) as pipeline_id,
         moves.status_id,
-        false as is_inferred
+        false as is_inferred,
+        true as is_recorded
     from moves
     inner join deals
         on moves.source_key = deals.source_key
@@ -38,7 +39,8 @@ openings as (
         false as was_before_creation,
         coalesce(moves.pipeline_id_before, deals.pipeline_id) as pipeline_id,
         moves.status_id_before as status_id,
-        false as is_inferred
+        false as is_inferred,
+        false as is_recorded
     from moves
     inner join deals
         on moves.source_key = deals.source_key
@@ -66,7 +68,8 @@ inferred_openings as (
         false as was_before_creation,
         pipeline_id,
         case when stage_semantics_code = 'P' then stage_id::bigint end as status_id,
-        true as is_inferred
+        true as is_inferred,
+        false as is_recorded
     from without_moves
 ),
 
@@ -81,7 +84,8 @@ inferred_closings as (
         coalesce(moved_at < created_at, false) as was_before_creation,
         pipeline_id,
         stage_id::bigint as status_id,
-        true as is_inferred
+        true as is_inferred,
+        false as is_recorded
     from without_moves
     where
         stage_semantics_code <> 'P'
@@ -109,5 +113,7 @@ select
     pipeline_id,
     coalesce(status_id::varchar, '(unknown)') as stage_id,
     case status_id when 142 then 'S' when 143 then 'F' else 'P' end as stage_semantics_code,
-    is_inferred
+    is_inferred,
+    is_recorded,
+    'events' as entity
 from entries

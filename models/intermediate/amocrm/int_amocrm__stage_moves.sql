@@ -6,7 +6,7 @@ with events as (
 ),
 
 connections as (
-    select * from {{ ref('int_amocrm__connections') }}
+    select * from {{ ref('int_connections') }}
 ),
 
 unpacked as (

@@ -13,7 +13,7 @@ leads as (
 ),
 
 connections as (
-    select * from {{ ref('int_amocrm__connections') }}
+    select * from {{ ref('int_connections') }}
 ),
 
 listed as (

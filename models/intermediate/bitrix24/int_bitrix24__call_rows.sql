@@ -5,14 +5,11 @@ with calls as (
 ),
 
 connections as (
-    select * from {{ ref('int_bitrix24__connections') }}
+    select * from {{ ref('int_connections') }}
 ),
 
 present as (
-    select
-        calls.*,
-        connections.talk_basis,
-        connections.phone_region
+    select calls.*
     from calls
     inner join connections
         on calls.source_key = connections.source_key

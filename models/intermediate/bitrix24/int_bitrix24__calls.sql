@@ -10,10 +10,6 @@ call_types as (
 
 call_results as (
     select * from {{ ref('bitrix24_call_results') }}
-),
-
-phone_numbers as (
-    select * from {{ ref('stg_derived__phone_numbers') }}
 )
 
 select
@@ -33,16 +29,14 @@ select
         else coalesce(call_rows.duration_seconds, 0) > 0
     end as is_answered,
     greatest(coalesce(call_rows.duration_seconds, 0), 0) as total_seconds,
-    call_rows.talk_basis,
     call_rows.talker_id,
+    case when call_rows.talker_id is not null then 'crm_user' else 'unknown' end as talker_basis,
     call_rows.line,
-    phone_numbers.phone_e164,
-    call_rows.recording_url
+    call_rows.phone,
+    call_rows.recording_url,
+    'calls' as entity
 from call_rows
 left join call_types
     on call_rows.call_type = call_types.call_type
 left join call_results
     on call_rows.result_code = call_results.result_code
-left join phone_numbers
-    on call_rows.phone = phone_numbers.phone
-    and call_rows.phone_region = phone_numbers.phone_region

@@ -5,7 +5,7 @@ with deals as (
 ),
 
 connections as (
-    select * from {{ ref('int_bitrix24__connections') }}
+    select * from {{ ref('int_connections') }}
 ),
 
 deleted as (
@@ -70,5 +70,6 @@ select
     is_recurring as is_template,
     is_deleted,
     is_after_cut,
-    not(is_recurring or is_deleted or is_after_cut) as is_counted
+    not(is_recurring or is_deleted or is_after_cut) as is_counted,
+    'deals' as entity
 from flagged

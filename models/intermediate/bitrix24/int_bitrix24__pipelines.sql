@@ -10,7 +10,7 @@ stages as (
 ),
 
 connections as (
-    select * from {{ ref('int_bitrix24__connections') }}
+    select * from {{ ref('int_connections') }}
 ),
 
 named as (

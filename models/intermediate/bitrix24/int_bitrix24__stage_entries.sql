@@ -27,7 +27,9 @@ recorded as (
         coalesce(history.pipeline_id, deals.pipeline_id) as pipeline_id,
         history.stage_id,
         history.stage_semantics_code,
-        false as is_inferred
+        false as is_inferred,
+        true as is_recorded,
+        'stage_history' as entity
     from history
     inner join deals
         on history.source_key = deals.source_key
@@ -71,7 +73,9 @@ inferred_opening as (
         case when stage_semantics = 'open' then stage_id else '(unknown)' end as stage_id,
         case when stage_semantics = 'open' then stage_semantics_code else 'P' end
             as stage_semantics_code,
-        true as is_inferred
+        true as is_inferred,
+        false as is_recorded,
+        'stage_history' as entity
     from without_history
 ),
 
@@ -87,7 +91,9 @@ inferred_closing as (
         pipeline_id,
         stage_id,
         stage_semantics_code,
-        true as is_inferred
+        true as is_inferred,
+        false as is_recorded,
+        'stage_history' as entity
     from without_history
     where
         stage_semantics <> 'open'

@@ -14,7 +14,7 @@ deals as (
 ),
 
 connections as (
-    select * from {{ ref('int_bitrix24__connections') }}
+    select * from {{ ref('int_connections') }}
 ),
 
 -- Funnel 0 has no suffix: DEAL_STAGE, the others are DEAL_STAGE_1, DEAL_STAGE_2…

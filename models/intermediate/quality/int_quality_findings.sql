@@ -53,6 +53,10 @@ dismissals as (
     select * from {{ ref('stg_company__dismissals') }}
 ),
 
+employees_of_file as (
+    select * from {{ ref('stg_company__employees') }}
+),
+
 q1_dismissed_named as (
     select
         'Q1' as rule_id,
@@ -407,6 +411,21 @@ unknown_rules as (
         ]) }}
         = stages.stage_key
     where stages.stage_key is null
+    union all
+    select
+        'RULES' as rule_id,
+        employees_of_file.source_key,
+        'employees.csv' as entity,
+        'line ' || employees_of_file.line as record_id,
+        null::bigint as employee_key,
+        null as card_url,
+        'employees.csv, line ' || employees_of_file.line || ': the system has no employee '
+        || employees_of_file.employee_id || '.' as sentence
+    from employees_of_file
+    left join employees
+        on employees_of_file.source_key = employees.source_key
+        and employees_of_file.employee_id = employees.employee_id
+    where employees.employee_key is null
     union all
     select
         'RULES' as rule_id,

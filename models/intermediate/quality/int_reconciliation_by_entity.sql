@@ -2,8 +2,18 @@
 -- Unexplained at the source = reported − (raw − deleted) − quarantined; unexplained in the marts =
 -- held in raw − every counted reason for leaving a row out − rows in the marts. What can't be
 -- compared with the source has not passed: its state says so.
-with bitrix24 as (
-    select * from {{ ref('int_bitrix24__reconciliation') }}
+with load_log as (
+    select * from {{ ref('int_load_log') }}
+),
+
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
+counts as (
+    select * from {{ ref('int_bitrix24__row_counts') }}
+    union all
+    select * from {{ ref('int_amocrm__row_counts') }}
 ),
 
 deals as (
@@ -14,70 +24,103 @@ calls as (
     select * from {{ ref('fct_calls') }}
 ),
 
+unified_calls as (
+    select * from {{ ref('int_calls_unified') }}
+),
+
+system_deals as (
+    select * from {{ ref('int_deals') }}
+),
+
 entries as (
     select * from {{ ref('int_stage_entries') }}
-    where not is_inferred
+    where is_recorded
 ),
 
 marts as (
     select
-        source_key,
-        'deals' as entity,
+        deals.source_key,
+        system_deals.entity,
         count(*) as rows_in_marts
     from deals
-    group by source_key
+    inner join system_deals
+        on deals.deal_key = system_deals.deal_key
+    group by deals.source_key, system_deals.entity
     union all
     select
-        source_key,
-        'calls' as entity,
+        calls.source_key,
+        unified_calls.entity,
         count(*) as rows_in_marts
     from calls
-    group by source_key
+    inner join unified_calls
+        on calls.call_key = unified_calls.call_key
+    group by calls.source_key, unified_calls.entity
     union all
     select
         source_key,
-        'stage_history' as entity,
+        entity,
         count(*) as rows_in_marts
     from entries
-    group by source_key
+    group by source_key, entity
+),
+
+latest as (
+    select
+        load_log.*,
+        -- Nothing to compare: the system refused the entity, or has no count of it.
+        case
+            when load_log.problem is not null or load_log.rows_reported is null then 0
+            else
+                load_log.rows_reported
+                - (load_log.rows_raw - load_log.rows_deleted)
+                - load_log.rows_quarantined
+        end as unexplained_source_count
+    from load_log
+    inner join connections
+        on load_log.source_key = connections.source_key
+        and load_log.cut_at = connections.as_of_at
 )
 
 select
-    bitrix24.source_key,
-    bitrix24.entity,
-    bitrix24.cut_at,
-    bitrix24.rows_reported,
-    bitrix24.rows_received,
-    bitrix24.rows_quarantined,
-    bitrix24.rows_raw,
-    bitrix24.rows_deleted,
-    bitrix24.rows_fewer,
-    bitrix24.owners_pending,
-    bitrix24.owners_inferred,
-    bitrix24.complete_up_to_at,
-    bitrix24.problem,
+    latest.source_key,
+    latest.entity,
+    latest.cut_at,
+    latest.rows_reported,
+    latest.rows_received,
+    latest.rows_quarantined,
+    latest.rows_raw,
+    latest.rows_deleted,
+    latest.rows_fewer,
+    latest.owners_pending,
+    latest.owners_inferred,
+    latest.complete_up_to_at,
+    latest.problem,
     case
-        when bitrix24.problem is not null then 'cannot_be_checked'
-        when bitrix24.rows_reported is null then 'not_counted'
-        when bitrix24.unexplained_source_count = 0 then 'passed'
+        when latest.problem is not null then 'cannot_be_checked'
+        when latest.rows_reported is null then 'not_counted'
+        when latest.unexplained_source_count = 0 then 'passed'
         else 'failed'
     end as source_check_state,
-    bitrix24.unexplained_source_count,
-    bitrix24.deleted_count,
-    bitrix24.template_count,
-    bitrix24.waiting_count,
-    bitrix24.merged_count,
-    bitrix24.orphan_count,
+    latest.unexplained_source_count,
+    counts.deleted_count,
+    counts.template_count,
+    counts.waiting_count,
+    counts.merged_count,
+    counts.orphan_count,
+    counts.other_count,
     case
-        when bitrix24.rows_held is not null then coalesce(marts.rows_in_marts, 0)
+        when counts.rows_held is not null then coalesce(marts.rows_in_marts, 0)
     end as rows_in_marts,
     coalesce(
-        bitrix24.rows_held - bitrix24.deleted_count - bitrix24.template_count
-        - bitrix24.waiting_count - bitrix24.merged_count - bitrix24.orphan_count
+        counts.rows_held - counts.deleted_count - counts.template_count - counts.waiting_count
+        - counts.merged_count - counts.orphan_count - counts.other_count
         - coalesce(marts.rows_in_marts, 0),
         0
     ) as unexplained_marts_count
-from bitrix24
+from latest
+left join counts
+    on latest.source_key = counts.source_key
+    and latest.entity = counts.entity
 left join marts
-    on bitrix24.source_key = marts.source_key
-    and bitrix24.entity = marts.entity
+    on latest.source_key = marts.source_key
+    and latest.entity = marts.entity

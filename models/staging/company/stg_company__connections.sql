@@ -6,5 +6,6 @@ select
     source_key,
     system,
     talk_basis,
-    portal_url
+    portal_url,
+    source_field
 from source

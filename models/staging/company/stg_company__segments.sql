@@ -4,5 +4,6 @@ with source as (
 
 select
     segment_type,
+    source_key,
     field as custom_field
 from source

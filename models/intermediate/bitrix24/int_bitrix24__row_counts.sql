@@ -1,14 +1,6 @@
--- What the portal reported, what raw holds, and how much of it does not count, each reason counted;
--- per entity of the last load, up to the same id taken before it (Q5, R23).
-with load_log as (
-    select * from {{ ref('stg_bitrix24__load_log') }}
-),
-
-connections as (
-    select * from {{ ref('int_bitrix24__connections') }}
-),
-
-deals as (
+-- What raw holds of the entities that become facts, and how much of it does not count, each reason
+-- counted.
+with deals as (
     select * from {{ ref('int_bitrix24__deals') }}
 ),
 
@@ -24,14 +16,6 @@ history as (
     select * from {{ ref('stg_bitrix24__stage_history') }}
 ),
 
-latest as (
-    select load_log.*
-    from load_log
-    inner join connections
-        on load_log.source_key = connections.source_key
-        and load_log.cut_at = connections.as_of_at
-),
-
 deal_counts as (
     select
         source_key,
@@ -42,7 +26,8 @@ deal_counts as (
         count(*) filter (where is_after_cut and not is_deleted and not is_template)
             as waiting_count,
         0 as merged_count,
-        0 as orphan_count
+        0 as orphan_count,
+        0 as other_count
     from deals
     group by source_key
 ),
@@ -56,7 +41,8 @@ call_counts as (
         0 as template_count,
         count(*) filter (where call_rows.call_id is null) as waiting_count,
         count(*) filter (where call_rows.call_id <> call_rows.representative_id) as merged_count,
-        0 as orphan_count
+        0 as orphan_count,
+        0 as other_count
     from calls
     left join call_rows
         on calls.source_key = call_rows.source_key
@@ -77,51 +63,17 @@ history_counts as (
         ) as waiting_count,
         0 as merged_count,
         -- History of deals that don't count: deleted, templates, after the cut.
-        count(*) filter (where deals.deal_key is null or not deals.is_counted) as orphan_count
+        count(*) filter (where deals.deal_key is null or not deals.is_counted) as orphan_count,
+        0 as other_count
     from history
     left join deals
         on history.source_key = deals.source_key
         and history.deal_id = deals.deal_id
     group by history.source_key
-),
-
-counts as (
-    select * from deal_counts
-    union all
-    select * from call_counts
-    union all
-    select * from history_counts
 )
 
-select
-    latest.source_key,
-    latest.entity,
-    latest.cut_at,
-    latest.rows_reported,
-    latest.rows_received,
-    latest.rows_quarantined,
-    latest.rows_raw,
-    latest.rows_deleted,
-    latest.rows_fewer,
-    latest.owners_pending,
-    latest.owners_inferred,
-    latest.complete_up_to_at,
-    latest.problem,
-    -- Nothing to compare: the portal refused the entity, or has no count of it.
-    case
-        when latest.problem is not null or latest.rows_reported is null then 0
-        else
-            latest.rows_reported
-            - (latest.rows_raw - latest.rows_deleted)
-            - latest.rows_quarantined
-    end as unexplained_source_count,
-    counts.deleted_count,
-    counts.template_count,
-    counts.waiting_count,
-    counts.merged_count,
-    counts.orphan_count,
-    counts.rows_held
-from latest
-left join counts
-    on latest.source_key = counts.source_key
-    and latest.entity = counts.entity
+select * from deal_counts
+union all
+select * from call_counts
+union all
+select * from history_counts

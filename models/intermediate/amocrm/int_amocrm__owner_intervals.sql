@@ -1,0 +1,66 @@
+-- Who was responsible for a lead, from its creation on. Only for leads whose events reach back to
+-- their creation: of the others only the present owner is known.
+with changes as (
+    select * from {{ ref('int_amocrm__owner_changes') }}
+),
+
+events as (
+    select * from {{ ref('stg_amocrm__events') }}
+    where event_type = 'lead_added'
+),
+
+deals as (
+    select * from {{ ref('int_amocrm__deals') }}
+    where is_counted
+),
+
+created as (
+    select
+        source_key,
+        entity_id as lead_id
+    from events
+    group by source_key, entity_id
+),
+
+-- Before the first change stood whom it replaced; without a change, the present owner.
+openings as (
+    select
+        deals.source_key,
+        deals.deal_key,
+        deals.created_at as owned_from,
+        0::bigint as id_order,
+        case when changes.lead_id is null then deals.owner_id else changes.owner_id_before end
+            as owner_id
+    from deals
+    inner join created
+        on deals.source_key = created.source_key
+        and deals.deal_id = created.lead_id
+    left join changes
+        on deals.source_key = changes.source_key
+        and deals.deal_id = changes.lead_id
+        and changes.id_order = 1
+),
+
+entries as (
+    select * from openings
+    union all
+    select
+        deals.source_key,
+        deals.deal_key,
+        greatest(changes.changed_at, deals.created_at) as owned_from,
+        changes.id_order,
+        changes.owner_id
+    from changes
+    inner join deals
+        on changes.source_key = deals.source_key
+        and changes.lead_id = deals.deal_id
+)
+
+select
+    source_key,
+    deal_key,
+    id_order,
+    owner_id,
+    owned_from,
+    lead(owned_from) over (partition by deal_key order by id_order) as owned_until
+from entries

@@ -1,0 +1,115 @@
+-- What raw holds of the entities that become facts, and how much of it does not count, each reason
+-- counted.
+with deals as (
+    select * from {{ ref('int_amocrm__deals') }}
+),
+
+notes as (
+    select * from {{ ref('stg_amocrm__notes') }}
+),
+
+call_rows as (
+    select * from {{ ref('int_amocrm__call_rows') }}
+),
+
+events as (
+    select * from {{ ref('stg_amocrm__events') }}
+),
+
+moves as (
+    select * from {{ ref('int_amocrm__stage_moves') }}
+),
+
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
+deal_counts as (
+    select
+        source_key,
+        'leads' as entity,
+        count(*) as rows_held,
+        count(*) filter (where is_deleted) as deleted_count,
+        0 as template_count,
+        count(*) filter (where is_after_cut and not is_deleted) as waiting_count,
+        0 as merged_count,
+        0 as orphan_count,
+        0 as other_count
+    from deals
+    group by source_key
+),
+
+placed_notes as (
+    select
+        notes.source_key,
+        case notes.entity_type
+            when 'leads' then 'lead_notes'
+            when 'contacts' then 'contact_notes'
+            else 'company_notes'
+        end as entity,
+        notes.note_type in ('call_in', 'call_out') as is_call,
+        call_rows.note_id,
+        call_rows.is_representative
+    from notes
+    left join call_rows
+        on notes.source_key = call_rows.source_key
+        and notes.entity_type = call_rows.entity_type
+        and notes.note_id = call_rows.note_id
+),
+
+call_counts as (
+    select
+        source_key,
+        entity,
+        count(*) as rows_held,
+        0 as deleted_count,
+        0 as template_count,
+        count(*) filter (where is_call and note_id is null) as waiting_count,
+        count(*) filter (where not is_representative) as merged_count,
+        0 as orphan_count,
+        count(*) filter (where not is_call) as other_count
+    from placed_notes
+    group by source_key, entity
+),
+
+placed_events as (
+    select
+        events.source_key,
+        events.event_type = 'lead_status_changed' as is_change,
+        moves.event_id is not null as is_move,
+        events.created_at > connections.as_of_at or events.created_at > events.received_at
+            as is_waiting,
+        coalesce(deals.is_counted, false) as is_counted
+    from events
+    inner join connections
+        on events.source_key = connections.source_key
+    left join moves
+        on events.source_key = moves.source_key
+        and events.event_id = moves.event_id
+    left join deals
+        on events.source_key = deals.source_key
+        and events.entity_id = deals.deal_id
+        and events.event_type = 'lead_status_changed'
+),
+
+event_counts as (
+    select
+        source_key,
+        'events' as entity,
+        count(*) as rows_held,
+        0 as deleted_count,
+        0 as template_count,
+        count(*) filter (where is_change and is_waiting) as waiting_count,
+        -- Artefacts of synchronisation: the same stage before and after.
+        count(*) filter (where is_change and not is_waiting and not is_move) as merged_count,
+        count(*) filter (where is_move and not is_counted) as orphan_count,
+        count(*) filter (where not is_change) as other_count
+    from placed_events
+    group by source_key
+)
+
+select * from deal_counts
+union all
+select * from call_counts
+union all
+select * from event_counts
