@@ -14,6 +14,7 @@ export DBT_SEND_ANONYMOUS_USAGE_STATS := false
 export PYTHONPATH := $(CURDIR)
 
 REPLAY ?=
+SYSTEM ?=
 SEED ?= 1
 PORT ?= 3000
 COMPANY ?= $(or $(CALLFUNNEL_COMPANY),demo)
@@ -32,6 +33,7 @@ RUN = .venv/bin/python -m orchestration
 JOBS ?= auto
 PARALLEL = -n $(JOBS) --dist loadgroup
 REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
+SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
 .PHONY: help setup demo dev run backfill restore authorise dbt summary test test-long \
@@ -56,11 +58,11 @@ $(STAMP): uv.lock pyproject.toml | $(UV)
 	@$(UV) sync --frozen --quiet --python "$$(command -v $(PYTHON))" || { echo "The dependencies could not be installed: is the package registry reachable?"; exit 1; }
 	@touch $@
 
-demo: $(STAMP) ## The main job on the demo company (REPLAY=<folder> replays csv files, SEED=<n> invents another, FAULTS=<plan>)
-	@$(RUN) demo --seed $(SEED) $(REPLAY_OPTION) $(FAULTS_OPTION)
+demo: $(STAMP) ## The main job on the demo company (SYSTEM=amocrm serves it as amoCRM, REPLAY=<folder> replays csv files, SEED=<n> invents another, FAULTS=<plan>)
+	@$(RUN) demo --seed $(SEED) $(SYSTEM_OPTION) $(REPLAY_OPTION) $(FAULTS_OPTION)
 
-dev: $(STAMP) ## The Dagster UI on 127.0.0.1 with the demo portal beside it (PORT=, REPLAY=)
-	@$(RUN) dev --seed $(SEED) --port $(PORT) $(REPLAY_OPTION)
+dev: $(STAMP) ## The Dagster UI on 127.0.0.1 with the demo portal beside it (PORT=, SYSTEM=, REPLAY=)
+	@$(RUN) dev --seed $(SEED) --port $(PORT) $(SYSTEM_OPTION) $(REPLAY_OPTION)
 
 run: $(STAMP) ## The main job of a real company, once, now (COMPANY=<folder of companies/>, SWEEP=1)
 	@$(RUN) run --company $(COMPANY) $(if $(SWEEP),--sweep)
@@ -72,7 +74,7 @@ backfill: $(STAMP) ## Read a window again (COMPANY=, ENTITY="deals calls", FROM=
 restore: $(STAMP) ## A new warehouse out of the archive (COMPANY=, FORCE=1 sets an old one aside)
 	@$(RUN) restore --company $(COMPANY) $(if $(FORCE),--force)
 
-authorise: $(STAMP) ## First tokens of a Bitrix24 application (COMPANY=, CONNECTION=, CODE=)
+authorise: $(STAMP) ## First tokens of a Bitrix24 application or an amoCRM integration (COMPANY=, CONNECTION=, CODE=)
 	@$(RUN) authorise --company $(COMPANY) --connection "$(CONNECTION)" --code "$(CODE)"
 
 dbt: $(STAMP) ## dbt on the company's warehouse, under its lock (ARGS="build --select fct_calls")
@@ -102,4 +104,4 @@ format: $(STAMP) ## Format Python and fix what linters can
 	@.venv/bin/ruff check --fix .
 
 clean: ## Remove what the demo and the replay produced; real companies' data stay
-	@rm -rf data/demo data/replay target logs .pytest_cache .mypy_cache .ruff_cache
+	@rm -rf data/demo data/demo_amocrm data/replay data/replay_amocrm target logs .pytest_cache .mypy_cache .ruff_cache

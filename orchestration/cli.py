@@ -9,17 +9,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from orchestration.demo import DEMO_COMPANY, REPLAY_COMPANY, demo_portal, serving
+from orchestration.demo import demo_company, demo_portal, is_prepared, serving
 from orchestration.lock import warehouse_lock
 from orchestration.settings import PROJECT_DIR, Settings, read_settings
 from sources.company import read_company
-from sources.errors import CallfunnelError
+from sources.company.rules import CRM_SYSTEMS, CrmSystem
+from sources.errors import CallfunnelError, InputError
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent
@@ -34,12 +35,14 @@ Replay = Annotated[
     Path | None, typer.Option(help="A folder of csv files to replay instead of the demo company")
 ]
 Seed = Annotated[int, typer.Option(help="Another seed, another invented company")]
+System = Annotated[str, typer.Option(help="The CRM that the company is served as")]
 
 
 @app.command()
 def demo(
     replay: Replay = None,
     seed: Seed = 1,
+    system: System = "bitrix24",
     limited: Annotated[bool, typer.Option(help="The portal refuses like the real limiter")] = False,
     faults: Annotated[
         Path | None, typer.Option(help="A fault plan: how the portal is to misbehave")
@@ -47,7 +50,7 @@ def demo(
 ) -> None:
     """Start the demo portal and run the daily job of the demo company on it."""
     with _sentences():
-        settings = _prepared(REPLAY_COMPANY if replay else DEMO_COMPANY)
+        settings = _prepared(_demo(replay, system))
         with demo_portal(
             settings,
             replay=replay,
@@ -146,14 +149,15 @@ def authorise(
 def dev(
     replay: Replay = None,
     seed: Seed = 1,
+    system: System = "bitrix24",
     port: Annotated[int, typer.Option(help="Port of the UI on 127.0.0.1")] = 3000,
 ) -> None:
     """Start the Dagster UI on 127.0.0.1, with the demo portal beside it."""
     with _sentences():
-        company = REPLAY_COMPANY if replay else DEMO_COMPANY
+        company = _demo(replay, system)
         settings = _prepared(company)
         with demo_portal(settings, replay=replay, seed=seed, limited=False, say=errors.print):
-            _serve_ui(company if replay else None, port)
+            _serve_ui(None if company == "demo" else company, port)
 
 
 @app.command(
@@ -212,11 +216,16 @@ def _prepared(company: str) -> Settings:
     return settings
 
 
+def _demo(replay: Path | None, system: str) -> str:
+    """The company of a demo in a system."""
+    if system not in CRM_SYSTEMS:
+        raise InputError(f"There is no system '{system}'; choose from {', '.join(CRM_SYSTEMS)}.")
+    return demo_company(is_replay=replay is not None, system=cast(CrmSystem, system)).name
+
+
 def _portal_beside(settings: Settings) -> contextlib.AbstractContextManager[Any]:
-    """The demo company's portal runs only while something reads it."""
-    if settings.company != DEMO_COMPANY or not (settings.data_dir / "portal.sqlite").exists():
-        return contextlib.nullcontext()
-    return serving(settings, limited=False, faults=None)
+    """A demo company's portal runs only while something reads it."""
+    return serving(settings) if is_prepared(settings) else contextlib.nullcontext()
 
 
 def _run_job(settings: Settings, *, sweep: bool = False) -> None:

@@ -156,8 +156,8 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
         "employees": lines(given.employees),
         "segments": [
             {"segment_type": segment, "source_key": found.source_key, "field": field}
-            for segment in rules.segments
+            for segment, fields in rules.segments.items()
             for found in connections
-            if (field := rules.segment_field(segment, found.system)) is not None
+            if (field := fields.get(found.system)) is not None
         ],
     }

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, get_a
 
 import phonenumbers
 from croniter import croniter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from sources.connection import source_key
 from sources.errors import InputError
@@ -56,6 +56,20 @@ def _cron(text: str) -> str:
     if not croniter.is_valid(text) or len(text.split()) != 5:
         raise ValueError("is not a cron expression of five fields")
     return text
+
+
+def _by_system(field: object) -> object:
+    """A field's name alone is its name in every system."""
+    if isinstance(field, str):
+        return dict.fromkeys(CRM_SYSTEMS, field)
+    if not isinstance(field, dict):
+        raise ValueError("must be the name of a custom field, or {bitrix24 = …, amocrm = …}")
+    return field
+
+
+_SegmentFields = Annotated[
+    dict[CrmSystem, Annotated[str, Field(min_length=1)]], BeforeValidator(_by_system)
+]
 
 
 class _Strict(BaseModel):
@@ -160,20 +174,14 @@ class CompanyRules(_Strict):
     calls: CallsSection = CallsSection()
     publish: PublishSection = PublishSection()
     connections: ConnectionsSection
-    segments: dict[Annotated[str, AfterValidator(_free_segment)], str | dict[CrmSystem, str]] = {}
-    """Segment to the custom field of deals that holds it: one name for all systems, or by system.
-    """
+    segments: dict[Annotated[str, AfterValidator(_free_segment)], _SegmentFields] = {}
+    """Segment to the custom field of deals that holds it, by system."""
 
     def all_connections(self) -> Iterator[NamedConnection]:
         """Every connection of every system."""
         for system in CRM_SYSTEMS:
             for name, section in self.connections.of(system).items():
                 yield NamedConnection(system, name, section)
-
-    def segment_field(self, segment: str, system: CrmSystem) -> str | None:
-        """The custom field that holds a segment in a system; None where it has none."""
-        field = self.segments[segment]
-        return field if isinstance(field, str) else field.get(system)
 
 
 class _CsvRow(_Strict):

@@ -12,10 +12,12 @@ from typing import Any
 import dlt
 import duckdb
 
+from orchestration.connections import connections_of, make_absent_tables
 from orchestration.manifest import dbt_executable
 from orchestration.settings import PROJECT_DIR, Settings
 from sources.bitrix24 import Bitrix24Client, Bitrix24Connector
 from sources.company import read_company
+from sources.company.rules import CRM_SYSTEMS
 from sources.demo.portal import Portal
 from sources.demo.server import serve_in_thread
 from sources.demo.store import PortalStore
@@ -30,8 +32,8 @@ time_zone = "{zone}"
 
 {connections}
 [segments]
-product = "UF_CRM_PRODUCT"
-grade = "UF_CRM_GRADE"
+product = {{bitrix24 = "UF_CRM_PRODUCT", amocrm = "PRODUCT"}}
+grade = {{bitrix24 = "UF_CRM_GRADE", amocrm = "GRADE"}}
 """
 
 
@@ -42,14 +44,13 @@ def make_company(
     zone: str = "Europe/Moscow",
     files: Mapping[str, str] | None = None,
 ) -> Settings:
-    """A company's folder with rules, and settings that point at it."""
+    """A company's folder with rules, and settings that point at it.
+
+    Connections are of Bitrix24 unless they say `amocrm:<name>`.
+    """
     folder = root / "companies" / name
     folder.mkdir(parents=True)
-    sections = "\n".join(
-        f'[connections.bitrix24.{connection}]\ntalk_basis = "talk"\n'
-        'portal_url = "https://test.bitrix24.example"\n'
-        for connection in connections
-    )
+    sections = "\n".join(map(_section, connections)) or "[connections]"
     rules = RULES.format(zone=zone, connections=sections)
     (folder / "company.toml").write_text(rules, encoding="utf-8")
     for file, text in (files or {}).items():
@@ -60,6 +61,20 @@ def make_company(
         data_root=root / "data",
         memory_limit="1GB",
     )
+
+
+def _section(connection: str) -> str:
+    system, _, name = connection.rpartition(":")
+    system = system or "bitrix24"
+    lines = [
+        f"[connections.{system}.{name}]",
+        'talk_basis = "talk"',
+        f'portal_url = "https://test.{system}.example"',
+        "requests_per_second = 0",
+    ]
+    if system == "amocrm":
+        lines.append('source_field = "SOURCE"')
+    return "\n".join(lines) + "\n"
 
 
 def pipeline_of(settings: Settings, connection: str = "main") -> dlt.Pipeline:
@@ -83,8 +98,14 @@ def load_portal(
 
 
 def load_company_rules(settings: Settings) -> None:
-    """Load the company's rules and derive phone numbers: all that dbt needs beside the portals."""
+    """Load the company's rules and derive phone numbers: all that dbt needs beside the portals.
+
+    Systems that the company lacks get their empty tables.
+    """
     settings.make_folders()
+    for system in CRM_SYSTEMS:
+        if not connections_of(settings, system):
+            make_absent_tables(settings, system)
     pipeline = make_pipeline(
         "company", "rules", warehouse=settings.warehouse, pipelines_dir=settings.pipelines_dir
     )

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from sources.company.rules import Company, DismissalRow, PipelineRow, StageRow, read_company
+from sources.company.rules import (
+    Company,
+    DismissalRow,
+    PipelineRow,
+    StageRow,
+    read_company,
+)
 from sources.errors import InputError
 
 MINIMAL = [
@@ -65,8 +71,8 @@ def test_a_name_and_a_zone_and_a_connection_are_enough(company: Write) -> None:
         "after_close_days": 30,
     }
     assert rules.publish.keep_generations == 3
-    assert rules.connections["bitrix24"]["main"].talk_basis == "unknown"
-    assert rules.connections["bitrix24"]["main"].portal_url is None
+    assert rules.connections.bitrix24["main"].talk_basis == "unknown"
+    assert rules.connections.bitrix24["main"].portal_url is None
     assert rules.segments == {}
     assert (read.pipelines, read.stages, read.dismissals) == ((), (), ())
 
@@ -108,8 +114,8 @@ def test_every_rule_can_be_set(company: Write) -> None:
     assert rules.schedule.cron == "30 2 * * 1-5"
     assert list(rules.calls.model_dump().values()) == [0, 15, 0]
     assert rules.publish.keep_generations == 7
-    assert list(rules.connections["bitrix24"]) == ["main", "second_portal"]
-    assert rules.segments == {"product": "UF_CRM_PRODUCT"}
+    assert list(rules.connections.bitrix24) == ["main", "second_portal"]
+    assert rules.segments["product"]["bitrix24"] == "UF_CRM_PRODUCT"
 
 
 def test_csv_files_are_read_in_any_column_order(company: Write) -> None:
@@ -125,7 +131,9 @@ def test_csv_files_are_read_in_any_column_order(company: Write) -> None:
             dismissals=["connection,employee_id,dismissed_on", "", "main,7,2026-02-01"],
         )
     )
-    assert read.pipelines == (PipelineRow(connection="main", line=2, pipeline_id=2, role="setter"),)
+    assert read.pipelines == (
+        PipelineRow(connection="bitrix24:main", line=2, pipeline_id=2, role="setter"),
+    )
     assert [(row.stage_id, row.role) for row in read.stages] == [
         ("NEW", "key"),
         ("NEW", "qualified"),
@@ -133,11 +141,61 @@ def test_csv_files_are_read_in_any_column_order(company: Write) -> None:
     ]
     assert isinstance(read.stages[0], StageRow)
     assert read.dismissals == (
-        DismissalRow(connection="main", line=3, employee_id=7, dismissed_on=dt.date(2026, 2, 1)),
+        DismissalRow(
+            connection="bitrix24:main", line=3, employee_id=7, dismissed_on=dt.date(2026, 2, 1)
+        ),
     )
 
 
-@pytest.mark.parametrize("name", ["demo", "replay"])
+def test_connections_of_both_systems_are_told_apart_in_csv_files(company: Write) -> None:
+    read = read_company(
+        company(
+            toml=[*MINIMAL, "[connections.amocrm.main]", "[connections.amocrm.shop]"],
+            employees=[
+                "connection,employee_id,employee_name,department",
+                "amocrm:main,7,Анна Смирнова,Продажи",
+                "shop,7,Пётр Иванов,",
+                "bitrix24:main,7,Ольга Орлова,",
+            ],
+        )
+    )
+    assert [(row.connection, row.employee_name, row.department) for row in read.employees] == [
+        ("amocrm:main", "Анна Смирнова", "Продажи"),
+        ("amocrm:shop", "Пётр Иванов", ""),
+        ("bitrix24:main", "Ольга Орлова", ""),
+    ]
+
+
+def test_a_name_that_both_systems_have_must_say_its_system(company: Write) -> None:
+    said = complaint(
+        company(
+            toml=[*MINIMAL, "[connections.amocrm.main]"],
+            pipelines=["connection,pipeline_id,role", "main,0,sales"],
+        )
+    )
+    assert "pipelines.csv, line 2: several systems have a connection 'main'" in said
+    assert said.endswith("write bitrix24:main or amocrm:main")
+
+
+def test_a_segment_may_be_another_field_in_each_system(company: Write) -> None:
+    toml = [
+        *MINIMAL,
+        "[connections.amocrm.shop]",
+        'source_field = "1234"',
+        "[connections.amocrm.shop.tag_sources]",
+        '"Выставка" = "Выставки"',
+        "[segments]",
+        'product = "UF_CRM_PRODUCT"',
+        'grade = {amocrm = "GRADE"}',
+    ]
+    rules = read_company(company(toml=toml)).rules
+    assert rules.segments["product"] == {"bitrix24": "UF_CRM_PRODUCT", "amocrm": "UF_CRM_PRODUCT"}
+    assert rules.segments["grade"] == {"amocrm": "GRADE"}
+    assert rules.connections.amocrm["shop"].source_field == "1234"
+    assert rules.connections.amocrm["shop"].tag_sources == {"Выставка": "Выставки"}
+
+
+@pytest.mark.parametrize("name", ["demo", "demo_amocrm", "replay", "replay_amocrm"])
 def test_shipped_companies_are_valid(name: str) -> None:
     read: Company = read_company(Path(__file__).parents[3] / "companies" / name)
     assert read.key == name
@@ -163,9 +221,13 @@ def test_shipped_companies_are_valid(name: str) -> None:
         (["[schedule]", 'cron = "61 5 * * *"'], 7, ["cron expression"]),
         (['talk_basis = "all"'], 6, ["talk_basis", "'talk', 'total' or 'unknown'", "'all'"]),
         (['portal_url = "acme.bitrix24.ru"'], 6, ["portal_url", "'acme.bitrix24.ru'"]),
-        (["[connections.amocrm.main]"], 6, ["amocrm", "'bitrix24'"]),
+        (["[connections.onec.main]"], 6, ["connections.onec", "is not a known key"]),
+        (["[connections.amocrm.a]", "smart_processes = [177]"], 7, ["amocrm.a.smart_processes"]),
+        (["[connections.amocrm.a]", "requests_per_second = 51"], 7, ["requests_per_second", "51"]),
+        (["[connections.amocrm.a.tag_sources]", "VIP = 1"], 7, ["tag_sources.VIP", "string"]),
         (["[connections.bitrix24.Main-2]"], 6, ["Main-2"]),
-        (["[segments]", "product = 5"], 7, ["segments.product", "string"]),
+        (["[segments]", "product = 5"], 7, ["segments.product", "name of a custom field"]),
+        (["[segments]", "product = {onec = 'A'}"], 7, ["segments.product", "'bitrix24'"]),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
