@@ -18,6 +18,8 @@ What has a counterpart:
 * tasks, to-dos and meetings: tasks; deadlines and owners that moved, completion: events on them.
   A task without deadline, which amoCRM does not know, has none here either
 * comments: common notes; e-mails: `amomail_message` notes; chats: events of messages
+* a stage that no dictionary names any more: a status id that only events and leads name; a
+  pipeline likewise: an archived one, with the statuses that every pipeline has
 
 What has none: Bitrix24's leads with their history, calls, tasks and comments, invoices and smart
 processes, currencies (a price keeps its number) and discounts, planned dates, calls by unknown

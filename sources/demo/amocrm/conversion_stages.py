@@ -13,6 +13,8 @@ from sources.demo.store import DEAL_TYPE_ID, PortalStore
 
 PIPELINE_BASE, INCOMING_BASE, STATUS_BASE = 3_000_000, 39_000_000, 40_000_000
 _ENTITY = "DEAL_STAGE"
+_LAST = 2_147_483_647
+"""Where pipelines stand whose place nobody knows any more."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,11 @@ class Stages:
             "select * from category where coalesce(ENTITY_TYPE_ID, ?) = ? order by SORT, ID",
             (DEAL_TYPE_ID, DEAL_TYPE_ID),
         )
+        known = {row["ID"] for row in self._categories}
+        named = source.query(
+            "select CATEGORY_ID from deal union select CATEGORY_ID from stage_history order by 1"
+        )
+        self._removed = [row[0] for row in named if row[0] is not None and row[0] not in known]
         self._rows: dict[int, list[Any]] = {}
         for row in source.query(
             "select * from status where ENTITY_ID = ? or substr(ENTITY_ID, 1, 11) = ? "
@@ -104,7 +111,7 @@ class Stages:
             yield History(lead_id, tuple(moves), present)
 
     def pipeline_rows(self) -> Iterator[dict[str, Any]]:
-        """Rows of the entity `pipeline`."""
+        """Rows of the entity `pipeline`; what only deals and their history name is archived."""
         for place, row in enumerate(self._categories):
             yield {
                 "id": PIPELINE_BASE + row["ID"],
@@ -114,11 +121,19 @@ class Stages:
                 "is_unsorted_on": 1,
                 "is_archive": 0,
             }
+        for category in self._removed:
+            yield {
+                "id": PIPELINE_BASE + category,
+                "name": f"Pipeline {category}",
+                "sort": _LAST,
+                "is_main": 0,
+                "is_unsorted_on": 0,
+                "is_archive": 1,
+            }
 
     def status_rows(self) -> Iterator[dict[str, Any]]:
         """Rows of the entity `status`; "incoming" first, 142 and 143 last in every pipeline."""
-        for category_row in self._categories:
-            category = category_row["ID"]
+        for category in (*(row["ID"] for row in self._categories), *self._removed):
             rows = self._rows.get(category, [])
             named: dict[int, tuple[str, str]] = {
                 INCOMING_BASE + category: ("Неразобранное", "#c1c1c1")

@@ -352,6 +352,47 @@ def test_the_account_is_served(both: Both) -> None:
 # Small companies by hand
 
 
+def test_a_stage_that_only_the_history_names_is_in_no_dictionary(tmp_path: Path) -> None:
+    with make_portal(tmp_path / "portal.sqlite") as source:
+        source.insert("deal", [deal_row(1)])
+        source.insert(
+            "stage_history",
+            [
+                history_row(1, 1, 0, "NEW"),
+                history_row(2, 1, 3, "GONE"),
+                history_row(3, 1, 5, "GONE_LOST", STAGE_SEMANTIC_ID="F"),
+                history_row(4, 1, 9, "NEW"),
+            ],
+        )
+        with converted(source, tmp_path / "account.sqlite") as account:
+            (first, into, back) = moves(account, 1)
+            assert [minute for minute, _, _ in (first, into, back)] == [3, 5, 9]
+            gone = first[2]
+            assert into == (5, gone, LOST)
+            known = rows(account, "select id from status where pipeline_id = 3000000")
+            assert (gone,) not in known
+            assert {(first[1],), (LOST,)} <= set(known)
+
+
+def test_a_pipeline_that_only_the_history_names_is_archived(tmp_path: Path) -> None:
+    with make_portal(tmp_path / "portal.sqlite") as source:
+        source.insert("deal", [deal_row(1)])
+        source.insert(
+            "stage_history",
+            [
+                history_row(1, 1, 0, "C7:NEW", CATEGORY_ID=7),
+                history_row(2, 1, 3, "C7:WON", CATEGORY_ID=7, STAGE_SEMANTIC_ID="S"),
+                history_row(3, 1, 5, "NEW"),
+            ],
+        )
+        with converted(source, tmp_path / "account.sqlite") as account:
+            archived = "select id, name from pipeline where is_archive = 1"
+            assert rows(account, archived) == [(3_000_007, "Pipeline 7")]
+            ids = rows(account, "select id from status where pipeline_id = 3000007 order by sort")
+            assert ids == [(39_000_007,), (WON,), (LOST,)]
+            assert [minute for minute, _, _ in moves(account, 1)] == [3, 5]
+
+
 def test_a_first_stage_is_told_by_the_first_move_only(tmp_path: Path) -> None:
     with make_portal(tmp_path / "portal.sqlite") as source:
         source.insert("deal", [deal_row(1), deal_row(2, MOVED_BY_ID=2, ASSIGNED_BY_ID=1)])
