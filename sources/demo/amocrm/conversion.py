@@ -18,12 +18,19 @@ What has a counterpart:
 * tasks, to-dos and meetings: tasks; deadlines and owners that moved, completion: events on them.
   A task without deadline, which amoCRM does not know, has none here either
 * comments: common notes; e-mails: `amomail_message` notes; chats: events of messages
+* the contact and the company of a deal: events of links, at the earliest possible instant
 * a stage that no dictionary names any more: a status id that only events and leads name; a
   pipeline likewise: an archived one, with the statuses that every pipeline has
+* in the invented company some changes of contacts are told as merges
 
-What has none: Bitrix24's leads with their history, calls, tasks and comments, invoices and smart
-processes, currencies (a price keeps its number) and discounts, planned dates, calls by unknown
-numbers and informational ones, changes of a deal's owner (the source knows only the present one).
+What has none: Bitrix24's leads with their history, calls, tasks and comments, invoices and
+smart processes, currencies (a price keeps its number) and discounts, planned dates, calls by
+unknown numbers and informational ones.
+
+What an account could have and this one has not, since the portal knows nothing of it and reports
+of both systems would differ: changes of a lead's owner (only the present one is known; a robot that
+created a deal never owned it), an archived pipeline that no deal was in, users who were removed,
+deleted contacts and companies.
 """
 
 from __future__ import annotations
@@ -34,10 +41,11 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
+from sources.demo.amocrm.conversion_clients import Clients, full_name
 from sources.demo.amocrm.conversion_fields import CustomFields
 from sources.demo.amocrm.conversion_stages import History, Stage, Stages, reason_id
-from sources.demo.amocrm.conversion_work import Work
-from sources.demo.amocrm.store import LOST_ID, WON_ID, AmoStore, event_id, lead_status
+from sources.demo.amocrm.conversion_work import Work, event_row
+from sources.demo.amocrm.store import LOST_ID, WON_ID, AmoStore, lead_status
 from sources.demo.record_store import to_microseconds
 from sources.demo.store import PortalStore
 
@@ -81,6 +89,7 @@ class _Conversion:
             for row in source.query("select ID, UF_DEPARTMENT from user")
         }
         self.work = Work(source, self.groups)
+        self.clients = Clients(source, self.fields, self.work)
         self.elements = self._product_rows()
 
     def run(self) -> None:
@@ -95,8 +104,10 @@ class _Conversion:
         insert(
             "event", (e for deal in deals for e in self._events(deal, histories.get(deal["ID"])))
         )
-        insert("contact", self._contacts())
-        insert("company", self._companies())
+        insert("event", self.clients.links(deals))
+        insert("contact", self.clients.contacts())
+        insert("company", self.clients.companies())
+        insert("event", self.clients.merges())
         insert("pipeline", self.stages.pipeline_rows())
         insert("status", self.stages.status_rows())
         insert("loss_reason", self.stages.loss_reason_rows(self._began))
@@ -147,7 +158,7 @@ class _Conversion:
         for place, row in enumerate(self.source.query("select * from user order by ID")):
             yield {
                 "id": row["ID"],
-                "name": _name(row["NAME"], row["LAST_NAME"]),
+                "name": full_name(row["NAME"], row["LAST_NAME"]),
                 "email": row["EMAIL"],
                 "lang": "ru",
                 "is_admin": place == 0,
@@ -196,62 +207,36 @@ class _Conversion:
 
     def _events(self, deal: Any, history: History | None) -> Iterator[dict[str, Any]]:
         lead_id, owner, mover = deal["ID"], deal["ASSIGNED_BY_ID"] or 0, deal["MOVED_BY_ID"]
-        yield _lead_event(
-            "lead_added", lead_id, deal["DATE_CREATE"], _ADDED + lead_id, deal["CREATED_BY_ID"] or 0
+        card = ("lead", lead_id)
+        yield event_row(
+            "lead_added", card, deal["DATE_CREATE"], _ADDED + lead_id, deal["CREATED_BY_ID"]
         )
         moves = history.moves if history is not None else ()
         stage, last = self._stage(deal), history.last if history is not None else None
         is_behind = last is not None and last.key != stage.key
         for place, move in enumerate(moves, start=1):
             is_last = place == len(moves) and not is_behind
-            yield _lead_event(
+            yield event_row(
                 "lead_status_changed",
-                lead_id,
+                card,
                 move.moved_at,
                 _MOVED + move.number,
                 mover if is_last and mover is not None else owner,
-                move.before,
-                move.after,
+                before=_stage_value(move.before),
+                after=_stage_value(move.after),
             )
         if last is not None and is_behind:
             # The history ends before the stage on which the deal stands.
             times = (deal["MOVED_TIME"] or 0, deal["DATE_CREATE"], *(m.moved_at for m in moves))
-            yield _lead_event(
+            yield event_row(
                 "lead_status_changed",
-                lead_id,
+                card,
                 max(times),
                 _MOVED_AT_LAST + lead_id,
                 owner if mover is None else mover,
-                last,
-                stage,
+                before=_stage_value(last),
+                after=_stage_value(stage),
             )
-
-    def _contacts(self) -> Iterator[dict[str, Any]]:
-        for row in self.source.query("select * from contact"):
-            yield {
-                "id": row["ID"],
-                "name": _name(row["NAME"], row["LAST_NAME"]),
-                "first_name": row["NAME"] or "",
-                "last_name": row["LAST_NAME"] or "",
-                **self.work.authorship(row),
-                "closest_task_at": self.work.closest_task_at("contacts", row["ID"]),
-                "is_deleted": 0,
-                "custom_fields_values": self.fields.values("contact", dict(row)),
-                "tags": [],
-                "company_id": row["COMPANY_ID"] or None,
-            }
-
-    def _companies(self) -> Iterator[dict[str, Any]]:
-        for row in self.source.query("select * from company"):
-            yield {
-                "id": row["ID"],
-                "name": row["TITLE"],
-                **self.work.authorship(row),
-                "closest_task_at": self.work.closest_task_at("companies", row["ID"]),
-                "is_deleted": 0,
-                "custom_fields_values": self.fields.values("company", dict(row)),
-                "tags": [],
-            }
 
     def _catalog(self) -> dict[str, Any]:
         return {
@@ -312,33 +297,12 @@ class _Conversion:
         }
 
 
-def _lead_event(
-    event_type: str,
-    lead_id: int,
-    instant: int,
-    number: int,
-    created_by: int,
-    before: Stage | None = None,
-    after: Stage | None = None,
-) -> dict[str, Any]:
-    return {
-        "id": event_id(instant, number),
-        "type": event_type,
-        "entity_id": lead_id,
-        "entity_type": "lead",
-        "created_by": created_by,
-        "created_at": instant,
-        "value_after": [lead_status(after.status_id, after.pipeline_id)] if after else [],
-        "value_before": [lead_status(before.status_id, before.pipeline_id)] if before else [],
-    }
+def _stage_value(stage: Stage) -> list[dict[str, Any]]:
+    return [lead_status(stage.status_id, stage.pipeline_id)]
 
 
 def _first(values: list[Any]) -> int | None:
     return int(values[0]) if values else None
-
-
-def _name(first: str | None, last: str | None) -> str:
-    return " ".join(part for part in (first, last) if part)
 
 
 def _whole(amount: str | None) -> int:

@@ -110,7 +110,7 @@ class Work:
     def events(self) -> Iterator[dict[str, Any]]:
         """Rows of the entity `event`, but those of leads' stages."""
         for number, order, card, call in self._calls():
-            yield _event(
+            yield event_row(
                 _CALL_EVENTS[_DIRECTIONS[call["CALL_TYPE"]]],
                 (_SINGULAR[card.entity_type], card.entity_id),
                 call["CALL_START_DATE"],
@@ -119,7 +119,7 @@ class Work:
                 after=[{"note": {"id": number}}],
             )
         for row in self._comments():
-            yield _event(
+            yield event_row(
                 "common_note_added",
                 (_SINGULAR[_COMMENT_CARDS[row["ENTITY_TYPE"]]], row["ENTITY_ID"]),
                 row["CREATED"],
@@ -129,7 +129,7 @@ class Work:
             )
         for row, card in self._activities("IMOPENLINES_SESSION"):
             is_out = row["DIRECTION"] == 2
-            yield _event(
+            yield event_row(
                 "outgoing_chat_message" if is_out else "incoming_chat_message",
                 (_SINGULAR[card.entity_type], card.entity_id),
                 row["CREATED"],
@@ -232,12 +232,12 @@ class Work:
         for task in self._tasks:
             number, card = task["id"], ("task", task["id"])
             instant, author = task["created_at"], task["created_by"]
-            yield _event("task_added", card, instant, _OF_TASK + number, author)
+            yield event_row("task_added", card, instant, _OF_TASK + number, author)
             if task["is_completed"]:
                 closed_at, closer = closed.get(number, (None, None))
                 instant = closed_at or task["updated_at"]
                 author = closer or task["responsible_user_id"]
-                yield _event("task_completed", card, instant, _OF_END + number, author)
+                yield event_row("task_completed", card, instant, _OF_END + number, author)
         known = {task["id"] for task in self._tasks}
         for row in self._source.query(
             "select * from task_history where FIELD in ('DEADLINE', 'RESPONSIBLE_ID') order by ID"
@@ -246,7 +246,7 @@ class Work:
                 continue
             is_deadline = row["FIELD"] == "DEADLINE"
             before, after = (_value(is_deadline, row[name]) for name in ("VALUE_FROM", "VALUE_TO"))
-            yield _event(
+            yield event_row(
                 "task_deadline_changed" if is_deadline else "entity_responsible_changed",
                 ("task", row["TASK_ID"]),
                 row["CREATED_DATE"],
@@ -322,7 +322,7 @@ def _value(is_deadline: bool, text: str | None) -> list[dict[str, Any]]:
     return [{"responsible_user": {"id": number}}]
 
 
-def _event(
+def event_row(
     event_type: str,
     entity: tuple[str, int],
     instant: int,
@@ -332,6 +332,17 @@ def _event(
     after: list[dict[str, Any]] | None = None,
     before: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
+    """A row of the entity `event`.
+
+    Args:
+        event_type: as the API names it.
+        entity: its type, singular, and its id.
+        instant: when, in microseconds.
+        number: the place among the events of one millisecond.
+        created_by: who; None is a robot.
+        after: the new value.
+        before: the old value.
+    """
     return {
         "id": event_id(instant, number),
         "type": event_type,

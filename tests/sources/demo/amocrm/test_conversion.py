@@ -89,8 +89,9 @@ def test_the_same_records_are_there(both: Both) -> None:
         ("department", "user_group"),
         ("product", "catalog_element"),
     ):
+        of_bin = "where is_deleted = 0" if table == "lead" else ""
         assert rows(both.source, f"select ID from {entity} order by ID") == rows(
-            both.account, f"select id from {table} order by id"
+            both.account, f"select id from {table} {of_bin} order by id"
         ), entity
     assert both.new("select count(*) from unsorted") == 0
     assert both.account.clock == both.source.clock
@@ -151,8 +152,8 @@ def test_every_stage_entry_but_the_first_is_a_move(both: Both) -> None:
         """
     )
     assert both.new("select count(*) from event where type = 'lead_status_changed'") == expected
-    leads = both.new("select count(*) from lead")
-    assert both.new("select count(*) from event where type = 'lead_added'") == leads
+    deals = both.old("select count(*) from deal")
+    assert both.new("select count(*) from event where type = 'lead_added'") == deals
 
 
 def test_outcomes_and_amounts_are_the_deals(both: Both) -> None:
@@ -334,7 +335,10 @@ def test_the_account_is_served(both: Both) -> None:
     with serve_in_thread(AmoPortal(both.account)) as address, requests.Session() as session:
         session.headers["Authorization"] = "Bearer demo"
         for path, entity in (
-            ("leads?limit=250&with=contacts,loss_reason,catalog_elements,source_id", "lead"),
+            (
+                "leads?limit=250&with=contacts,loss_reason,catalog_elements,source_id",
+                "lead where is_deleted = 0",
+            ),
             ("contacts?limit=250&with=leads", "contact"),
             ("events?limit=100", "event"),
             ("tasks?limit=250", "task"),
@@ -344,9 +348,41 @@ def test_the_account_is_served(both: Both) -> None:
             while link:
                 body = session.get(link, timeout=10).json()
                 (page,) = body["_embedded"].values()
-                seen += [row["id"] for row in page]
+                seen += [row["uid" if entity == "unsorted" else "id"] for row in page]
                 link = body["_links"].get("next", {}).get("href")
             assert len(seen) == len(set(seen)) == both.new(f"select count(*) from {entity}")
+
+
+# What only an account has
+
+
+def test_links_tell_the_clients_of_leads(both: Both) -> None:
+    for entity, column in (("contact", "CONTACT_ID"), ("company", "COMPANY_ID")):
+        linked = (
+            "select entity_id, json_extract(value_after, '$[0].link.entity.id') from event "
+            "where type = 'entity_linked' "
+            "and json_extract(value_after, '$[0].link.entity.type') = ? order by 1"
+        )
+        held = f"select ID, {column} from deal where {column} > 0 order by 1"
+        assert rows(both.account, linked, entity) == rows(both.source, held) != []
+    early = (
+        "select count(*) from event inner join contact "
+        "on contact.id = json_extract(value_after, '$[0].link.entity.id') "
+        "where type = 'entity_linked' and event.created_at < contact.created_at "
+        "and json_extract(value_after, '$[0].link.entity.type') = 'contact'"
+    )
+    assert both.new(early) == 0
+
+
+def test_merges_are_changes_by_people_who_work_here(both: Both) -> None:
+    strangers = (
+        "select event.id from event left join contact on contact.id = entity_id "
+        "and contact.updated_at = event.created_at and contact.updated_by = event.created_by "
+        "left join user on user.id = event.created_by and is_active = 1 "
+        "where event.type = 'entity_merged' and (contact.id is null or user.id is null)"
+    )
+    assert rows(both.account, strangers) == []
+    assert both.new("select count(*) from event where type = 'entity_merged'") > 0
 
 
 # Small companies by hand
@@ -391,6 +427,20 @@ def test_a_pipeline_that_only_the_history_names_is_archived(tmp_path: Path) -> N
             ids = rows(account, "select id from status where pipeline_id = 3000007 order by sort")
             assert ids == [(39_000_007,), (WON,), (LOST,)]
             assert [minute for minute, _, _ in moves(account, 1)] == [3, 5]
+
+
+def test_a_portal_without_requests_gives_nothing_but_its_deals(tmp_path: Path) -> None:
+    with make_portal(tmp_path / "portal.sqlite") as source:
+        source.insert("deal", [deal_row(n, CONTACT_ID=4 + n, CREATED_BY_ID=3) for n in (1, 2)])
+        of_contact = {"DATE_CREATE": at(4), "DATE_MODIFY": at(9)}
+        source.insert("contact", [{"ID": 5, "NAME": "Anna", "CREATED_BY_ID": 2, **of_contact}])
+        with converted(source, tmp_path / "account.sqlite") as account:
+            assert rows(account, "select id, is_deleted from lead") == [(1, 0), (2, 0)]
+            assert rows(account, "select count(*) from unsorted") == [(0,)]
+            told = "select entity_id, created_at, created_by from event where type = ? order by 1"
+            # The contact of the second deal is gone: since when it was linked nobody knows.
+            assert rows(account, told, "entity_linked") == [(1, at(4), 2), (2, at(0), 3)]
+            assert rows(account, told, "entity_merged") == []
 
 
 def test_a_first_stage_is_told_by_the_first_move_only(tmp_path: Path) -> None:
