@@ -18,13 +18,16 @@ What has a counterpart:
 * tasks, to-dos and meetings: tasks; deadlines and owners that moved, completion: events on them.
   A task without deadline, which amoCRM does not know, has none here either
 * comments: common notes; e-mails: `amomail_message` notes; chats: events of messages
+* leads: incoming ones. One in work is unsorted, with an id that no lead has; one that became a
+  deal lately was accepted and names that deal's lead; a failed one was declined: an event of a
+  deleted lead, which stands in the recycle bin if it is recent (see `conversion_incoming`)
 * the contact and the company of a deal: events of links, at the earliest possible instant
 * a stage that no dictionary names any more: a status id that only events and leads name; a
   pipeline likewise: an archived one, with the statuses that every pipeline has
 * in the invented company some changes of contacts are told as merges
 
-What has none: Bitrix24's leads with their history, calls, tasks and comments, invoices and
-smart processes, currencies (a price keeps its number) and discounts, planned dates, calls by
+What has none: Bitrix24's leads' own stages with their history, calls, tasks and comments, invoices
+and smart processes, currencies (a price keeps its number) and discounts, planned dates, calls by
 unknown numbers and informational ones.
 
 What an account could have and this one has not, since the portal knows nothing of it and reports
@@ -43,6 +46,7 @@ from typing import Any
 
 from sources.demo.amocrm.conversion_clients import Clients, full_name
 from sources.demo.amocrm.conversion_fields import CustomFields
+from sources.demo.amocrm.conversion_incoming import Incoming
 from sources.demo.amocrm.conversion_stages import History, Stage, Stages, reason_id
 from sources.demo.amocrm.conversion_work import Work, event_row
 from sources.demo.amocrm.store import LOST_ID, WON_ID, AmoStore, lead_status
@@ -90,6 +94,7 @@ class _Conversion:
         }
         self.work = Work(source, self.groups)
         self.clients = Clients(source, self.fields, self.work)
+        self.incoming = Incoming(source, self.work, self.stages.main)
         self.elements = self._product_rows()
 
     def run(self) -> None:
@@ -108,6 +113,9 @@ class _Conversion:
         insert("contact", self.clients.contacts())
         insert("company", self.clients.companies())
         insert("event", self.clients.merges())
+        insert("unsorted", self.incoming.unsorted())
+        insert("lead", self.incoming.binned_leads())
+        insert("event", self.incoming.events())
         insert("pipeline", self.stages.pipeline_rows())
         insert("status", self.stages.status_rows())
         insert("loss_reason", self.stages.loss_reason_rows(self._began))

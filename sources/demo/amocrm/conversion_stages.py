@@ -78,6 +78,12 @@ class Stages:
             for row in rows
         }
 
+    @property
+    def main(self) -> int:
+        """The category that takes what comes in."""
+        default = [row for row in self._categories if row["IS_DEFAULT"]]
+        return int((default or self._categories)[0]["ID"]) if self._categories else 0
+
     def stage(self, category: int, stage_id: str, semantics: str | None) -> Stage:
         """A stage as amoCRM has it; one that no dictionary names any more keeps an id of its own.
 

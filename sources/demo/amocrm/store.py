@@ -269,7 +269,8 @@ UNSORTED = Entity(
         "company_id": "integer",
     },
 )
-"""`category` is sip, mail, forms or chats."""
+"""`category` is sip, mail, forms or chats. The lead and the contact of one that nobody has accepted
+are in no other table."""
 
 ENTITIES: Mapping[str, Entity] = catalogue(
     ACCOUNT,

@@ -240,7 +240,7 @@ def events(request: Request, rows: Sequence[Row]) -> list[Body]:
 
 
 def unsorted(request: Request, rows: Sequence[Row]) -> list[Body]:
-    """Incoming leads that nobody has accepted."""
+    """Incoming leads; what they brought with them is named by id."""
     names = (
         *("uid", "source_uid", "source_name", "category", "pipeline_id", "created_at", "metadata"),
     )

@@ -13,10 +13,11 @@ import pytest
 import requests
 
 from sources.demo.amocrm.conversion import write_amo_store
+from sources.demo.amocrm.conversion_incoming import INCOMING_LEADS
 from sources.demo.amocrm.portal import AmoPortal
 from sources.demo.amocrm.store import AmoStore
 from sources.demo.generator import CompanySize, write_store
-from sources.demo.record_store import RecordStore
+from sources.demo.record_store import RecordStore, to_microseconds
 from sources.demo.replay import write_replay
 from sources.demo.server import serve_in_thread
 from sources.demo.store import PortalStore
@@ -93,7 +94,8 @@ def test_the_same_records_are_there(both: Both) -> None:
         assert rows(both.source, f"select ID from {entity} order by ID") == rows(
             both.account, f"select id from {table} {of_bin} order by id"
         ), entity
-    assert both.new("select count(*) from unsorted") == 0
+    for entity in both.account.entities:
+        assert both.new(f'select count(*) from "{entity}"') > 0, entity
     assert both.account.clock == both.source.clock
     assert both.account.meta("planted") == both.source.meta("planted")
 
@@ -339,6 +341,8 @@ def test_the_account_is_served(both: Both) -> None:
                 "leads?limit=250&with=contacts,loss_reason,catalog_elements,source_id",
                 "lead where is_deleted = 0",
             ),
+            ("leads?limit=250&with=only_deleted", "lead where is_deleted = 1"),
+            ("leads/unsorted?limit=250", "unsorted"),
             ("contacts?limit=250&with=leads", "contact"),
             ("events?limit=100", "event"),
             ("tasks?limit=250", "task"),
@@ -354,6 +358,48 @@ def test_the_account_is_served(both: Both) -> None:
 
 
 # What only an account has
+
+
+def test_every_request_in_work_is_unsorted_and_no_lead(both: Both) -> None:
+    waiting = "select ID from lead where STATUS_SEMANTIC_ID = 'P' order by ID"
+    still = "from unsorted where lead_id not in (select id from lead)"
+    expected = [(INCOMING_LEADS + number,) for (number,) in rows(both.source, waiting)]
+    assert rows(both.account, f"select lead_id {still} order by 1") == expected != []
+    unknown = "not in (select id from pipeline)"
+    assert both.new(f"select count(*) from unsorted where pipeline_id {unknown}") == 0
+    assert both.new("select count(*) from unsorted where source_name is null") == 0
+    named = f"select count(*) {still} and contact_id in (select id from contact)"
+    known = "STATUS_SEMANTIC_ID = 'P' and CONTACT_ID in (select ID from contact)"
+    assert both.new(named) == both.old(f"select count(*) from lead where {known}")
+
+
+def test_lately_accepted_requests_name_the_lead_of_their_deal(both: Both) -> None:
+    month = to_microseconds(both.source.clock) - 30 * 86_400 * SECOND
+    accepted = (
+        "select lead_id, contact_id, pipeline_id - 3000000 from unsorted "
+        "where lead_id in (select id from lead where is_deleted = 0) order by 1"
+    )
+    made = (
+        "select deal.ID, CONTACT_ID, stage_history.CATEGORY_ID from deal "
+        "inner join stage_history on OWNER_ID = deal.ID and stage_history.TYPE_ID = 1 "
+        "where LEAD_ID > 0 and DATE_CREATE >= ? order by 1"
+    )
+    assert rows(both.account, accepted) == rows(both.source, made, month) != []
+
+
+def test_declined_requests_are_deleted_leads(both: Both) -> None:
+    declined = rows(both.source, "select ID, DATE_CLOSED from lead where STATUS_SEMANTIC_ID = 'F'")
+    assert sorted(
+        rows(
+            both.account,
+            "select entity_id - ?, created_at from event where type = 'lead_deleted'",
+            INCOMING_LEADS,
+        )
+    ) == sorted(declined)
+    month = to_microseconds(both.source.clock) - 30 * 86_400 * SECOND
+    late = sorted(request for request in declined if request[1] >= month)
+    binned = "select id - ?, updated_at from lead where is_deleted = 1 order by 1"
+    assert rows(both.account, binned, INCOMING_LEADS) == late != []
 
 
 def test_links_tell_the_clients_of_leads(both: Both) -> None:
@@ -427,6 +473,55 @@ def test_a_pipeline_that_only_the_history_names_is_archived(tmp_path: Path) -> N
             ids = rows(account, "select id from status where pipeline_id = 3000007 order by sort")
             assert ids == [(39_000_007,), (WON,), (LOST,)]
             assert [minute for minute, _, _ in moves(account, 1)] == [3, 5]
+
+
+def test_requests_tell_how_they_came_in(tmp_path: Path) -> None:
+    anna = {
+        "NAME": "Anna",
+        "DATE_CREATE": at(1),
+        "PHONE": [{"VALUE": "+7 912 000-00-01"}],
+        "EMAIL": [{"VALUE": "anna@example.com"}],
+        "HAS_EMAIL": 1,
+        "STATUS_SEMANTIC_ID": "P",
+    }
+    with make_portal(tmp_path / "portal.sqlite") as source:
+        source.insert(
+            "lead",
+            [
+                {"ID": 1, **anna, "SOURCE_ID": "CALL"},
+                {"ID": 2, **anna, "SOURCE_ID": "WEB"},
+                {"ID": 3, **anna, "SOURCE_ID": "PARTNER"},
+                {"ID": 4, **anna, "SOURCE_ID": "CALL", "HAS_IMOL": 1, "CONTACT_ID": 7},
+                {"ID": 5, "DATE_CREATE": at(1)},
+            ],
+        )
+        with (
+            converted(source, tmp_path / "account.sqlite") as account,
+            serve_in_thread(AmoPortal(account)) as address,
+        ):
+            assert rows(account, "select count(*) from lead") == [(0,)]
+            body = requests.get(
+                f"{address}api/v4/leads/unsorted",
+                headers={"Authorization": "Bearer demo"},
+                timeout=10,
+            ).json()
+    items = {row["_embedded"]["leads"][0]["id"]: row for row in body["_embedded"]["unsorted"]}
+    by_lead = {lead_id - INCOMING_LEADS: row for lead_id, row in items.items()}
+    assert {number: row["category"] for number, row in by_lead.items()} == {
+        1: "sip",
+        2: "forms",
+        3: "mail",
+        4: "chats",
+        5: "forms",
+    }
+    second = at(1) // SECOND
+    assert by_lead[1]["created_at"] == second
+    assert by_lead[1]["metadata"]["from"] == "+7 912 000-00-01"
+    assert by_lead[2]["metadata"]["form_sent_at"] == second
+    assert by_lead[3]["metadata"]["from"] == {"email": "anna@example.com", "name": "Anna"}
+    assert by_lead[4]["metadata"]["client"]["name"] == "Anna"
+    contacts = [row["_embedded"]["contacts"][0]["id"] for row in by_lead.values()]
+    assert sorted(contacts) == [7, *(INCOMING_LEADS + number for number in (1, 2, 3, 5))]
 
 
 def test_a_portal_without_requests_gives_nothing_but_its_deals(tmp_path: Path) -> None:
