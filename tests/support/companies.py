@@ -15,9 +15,12 @@ import duckdb
 from orchestration.connections import connections_of, make_absent_tables
 from orchestration.manifest import dbt_executable
 from orchestration.settings import PROJECT_DIR, Settings
+from sources.amocrm import AmoClient, AmoConnector, LongLivedToken
 from sources.bitrix24 import Bitrix24Client, Bitrix24Connector
 from sources.company import read_company
 from sources.company.rules import CRM_SYSTEMS
+from sources.demo.amocrm.portal import AmoPortal
+from sources.demo.amocrm.store import AmoStore
 from sources.demo.portal import Portal
 from sources.demo.server import serve_in_thread
 from sources.demo.store import PortalStore
@@ -77,11 +80,13 @@ def _section(connection: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def pipeline_of(settings: Settings, connection: str = "main") -> dlt.Pipeline:
-    """The dlt pipeline of one Bitrix24 connection."""
+def pipeline_of(
+    settings: Settings, connection: str = "main", system: str = "bitrix24"
+) -> dlt.Pipeline:
+    """The dlt pipeline of one connection."""
     settings.make_folders()
     return make_pipeline(
-        "bitrix24",
+        system,
         connection,
         warehouse=settings.warehouse,
         pipelines_dir=settings.pipelines_dir,
@@ -93,8 +98,21 @@ def load_portal(
 ) -> ConnectionLoad:
     """Load a store through the portal, over HTTP on loopback."""
     with serve_in_thread(Portal(store, **portal)) as address:
-        connector = Bitrix24Connector(Bitrix24Client(address, connection), connection)
+        client = Bitrix24Client(address, connection, requests_per_second=0)
+        connector = Bitrix24Connector(client, connection)
         return load_connection(pipeline_of(settings, connection), connector)
+
+
+def load_account(
+    settings: Settings, store: AmoStore, connection: str = "main", **account: Any
+) -> ConnectionLoad:
+    """Load an amoCRM account's store over HTTP on loopback."""
+    served = AmoPortal(store, **account)
+    with serve_in_thread(served) as address:
+        access = LongLivedToken(address, served.token)
+        client = AmoClient(access, connection, requests_per_second=0)
+        connector = AmoConnector(client, connection)
+        return load_connection(pipeline_of(settings, connection, "amocrm"), connector)
 
 
 def load_company_rules(settings: Settings) -> None:

@@ -110,11 +110,16 @@
     )
 {%- endmacro %}
 
-{#- Aggregates keys and values to a JSON object. -#}
+{#- Aggregates keys and values to a JSON object, keys in order: the same rows, the same text. -#}
 {% macro json_object_of(key, value) -%}
     {{ return(adapter.dispatch('json_object_of')(key, value)) }}
 {%- endmacro %}
 
 {% macro default__json_object_of(key, value) -%}
-    json_group_object({{ key }}, {{ value }})
+    (
+        '{' || string_agg(
+            to_json({{ key }})::varchar || ':' || to_json({{ value }})::varchar, ','
+            order by {{ key }}
+        ) || '}'
+    )::json
 {%- endmacro %}

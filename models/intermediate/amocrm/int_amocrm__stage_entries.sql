@@ -1,5 +1,6 @@
 -- One row per entry of a lead into a stage. A lead has no event for its first stage: that is where
--- the first change came from, or, without any change, where it stands (inferred).
+-- the first change came from, or, without any change since its creation, where it stands. Where
+-- events don't reach back to the creation the stages are inferred.
 with moves as (
     select * from {{ ref('int_amocrm__stage_moves') }}
 ),
@@ -7,6 +8,19 @@ with moves as (
 deals as (
     select * from {{ ref('int_amocrm__deals') }}
     where is_counted
+),
+
+events as (
+    select * from {{ ref('stg_amocrm__events') }}
+    where event_type = 'lead_added'
+),
+
+created as (
+    select
+        source_key,
+        entity_id as lead_id
+    from events
+    group by source_key, entity_id
 ),
 
 recorded as (
@@ -49,15 +63,20 @@ openings as (
 ),
 
 without_moves as (
-    select deals.*
+    select
+        deals.*,
+        created.lead_id is not null as has_never_moved
     from deals
     left join recorded
         on deals.deal_key = recorded.deal_key
+    left join created
+        on deals.source_key = created.source_key
+        and deals.deal_id = created.lead_id
     where recorded.deal_key is null
 ),
 
 -- A closed card without history stood on an unknown open stage until the system's close time.
-inferred_openings as (
+only_entries as (
     select
         source_key,
         deal_key,
@@ -67,13 +86,14 @@ inferred_openings as (
         created_at as entered_at,
         false as was_before_creation,
         pipeline_id,
-        case when stage_semantics_code = 'P' then stage_id::bigint end as status_id,
-        true as is_inferred,
+        case when stage_semantics_code = 'P' or has_never_moved then stage_id::bigint end
+            as status_id,
+        not has_never_moved as is_inferred,
         false as is_recorded
     from without_moves
 ),
 
-inferred_closings as (
+closings as (
     select
         source_key,
         deal_key,
@@ -89,6 +109,7 @@ inferred_closings as (
     from without_moves
     where
         stage_semantics_code <> 'P'
+        and not has_never_moved
         and greatest(moved_at, created_at) <= as_of_at
 ),
 
@@ -97,9 +118,9 @@ entries as (
     union all
     select * from openings
     union all
-    select * from inferred_openings
+    select * from only_entries
     union all
-    select * from inferred_closings
+    select * from closings
 )
 
 select
