@@ -87,10 +87,14 @@ class Extraction:
         def read() -> Tables:
             while self.waiting > 0:
                 yield None
-            yield _quarantine_table(self._quarantine, self.source_key)
+            yield self.refused()
 
         key = ("source_key", "entity", "payload_hash")
         return resource(read, "quarantine", "quarantine", key, ())
+
+    def refused(self) -> pa.Table:
+        """The rows so far that could not be read, each once."""
+        return _quarantine_table(self._quarantine, self.source_key)
 
     def say_progress(self, name: str, total: int | None) -> None:
         """Log how many rows of an entity have come."""

@@ -25,6 +25,7 @@ from sources.demo.store import PortalStore
 from sources.extraction import QUARANTINE_SCHEMA
 from sources.history import observe
 from sources.parsing import parse_rows
+from tests.support.raw_tables import create_table
 
 SCHEMA = "raw_bitrix24"
 PORTALS_WITH_ALL_VERSIONS = 10
@@ -55,8 +56,8 @@ def write_raw(connection: duckdb.DuckDBPyConnection, portals: Mapping[str, Porta
     for name in TABLES:
         if name not in _DETAIL_NAMES:
             _create_raw(connection, name, parts[name])
-    create_table(connection, "detail_reads", DETAIL_READS_SCHEMA.empty_table())
-    create_table(connection, "quarantine", QUARANTINE_SCHEMA.empty_table())
+    create_table(connection, f"{SCHEMA}.detail_reads", DETAIL_READS_SCHEMA.empty_table())
+    create_table(connection, f"{SCHEMA}.quarantine", QUARANTINE_SCHEMA.empty_table())
     for key, store in portals.items():
         for detail in DETAILS:
             owners = _due(connection, detail, key, store)
@@ -105,25 +106,10 @@ def mark_read(
         connection.unregister("marks")
 
 
-def create_table(
-    connection: duckdb.DuckDBPyConnection,
-    name: str,
-    rows: pa.Table,
-    json_columns: tuple[str, ...] = (),
-) -> None:
-    """One raw table from Arrow, JSON columns as JSON."""
-    connection.register("arrow_rows", rows)
-    columns = ", ".join(
-        f'"{column}"::json as "{column}"' if column in json_columns else f'"{column}"'
-        for column in rows.column_names
-    )
-    connection.execute(f"create table {SCHEMA}.{name} as select {columns} from arrow_rows")
-    connection.unregister("arrow_rows")
-
-
 def _create_raw(connection: duckdb.DuckDBPyConnection, name: str, parts: list[pa.Table]) -> None:
     empty = TABLES[name].schema.empty_table()
-    create_table(connection, name, pa.concat_tables([empty, *parts]), TABLES[name].json_columns)
+    rows = pa.concat_tables([empty, *parts])
+    create_table(connection, f"{SCHEMA}.{name}", rows, TABLES[name].json_columns)
 
 
 def _connector(source_key: str, store: PortalStore) -> Bitrix24Connector:
