@@ -34,7 +34,7 @@ GUARDED: Mapping[str, tuple[str, str]] = {
     "no_history_lies_before_creation_or_in_the_future": ("marts", "fct_stage_visits"),
     "no_call_is_absurdly_long": ("marts", "fct_calls"),
     "every_received_row_could_be_read": ("marts", "fct_data_quality_issues"),
-    "every_entity_was_read_whole": ("raw_bitrix24", "load_log"),
+    "every_entity_was_read_whole": ("marts", "fct_data_quality_issues"),
     "the_company_rules_name_known_records": ("marts", "dim_pipelines"),
     "every_error_severity_dbt_test_passed": ("marts", "fct_data_quality_issues"),
     **{boundary.name: (boundary.schema, boundary.table) for boundary in BOUNDARIES},
