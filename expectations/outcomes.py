@@ -15,9 +15,11 @@ import duckdb
 
 from expectations.suites.boundary import Boundary
 from expectations.suites.marts import MART_BOUNDARIES
-from expectations.suites.raw import RAW_BOUNDARIES
+from expectations.suites.raw_amocrm import AMOCRM_BOUNDARIES
+from expectations.suites.raw_bitrix24 import BITRIX24_BOUNDARIES
 from sources.errors import CallfunnelError
 
+RAW_BOUNDARIES = (*BITRIX24_BOUNDARIES, *AMOCRM_BOUNDARIES)
 BOUNDARIES = (*RAW_BOUNDARIES, *MART_BOUNDARIES)
 OFFENDERS_SHOWN = 20
 

@@ -3,21 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import duckdb
 import pytest
 
-from expectations.outcomes import BOUNDARIES
+from expectations.outcomes import BOUNDARIES, RAW_BOUNDARIES
 from expectations.runner import failed_bounds
+from expectations.suites.raw_amocrm import CALL_STATUSES
+from orchestration.settings import PROJECT_DIR
+from orchestration.systems import SYSTEMS
 from sources.bitrix24.history import VERSIONED
+from sources.demo.amocrm.conversion import write_amo_store
+from sources.demo.amocrm.store import AmoStore
+from sources.demo.generator import CompanySize, write_store
+from sources.demo.store import PortalStore
+from tests.support.amo_accounts import (
+    TALKS,
+    client_row,
+    lead_row,
+    make_account,
+    note_row,
+    task_row,
+)
+from tests.support.portals import at
+from tests.support.raw_amocrm import write_raw_amocrm
 
+TINY = CompanySize(deals=90, calls=700, contacts=70, months=9, employees=10, heavy_calls=60)
 _DATED = "source_key text, id bigint"
 _HISTORY = "source_key text, id bigint, owner_id bigint, created_time timestamp, type_id bigint"
 _PHONED = "source_key text, id bigint, phone json"
 
-# Per raw table: its columns, a good row, and per bound (but for a key that stands twice) a row
-# that breaks it.
-RAW: dict[str, tuple[str, str, dict[str, str]]] = {
+# Per raw table of Bitrix24: its columns, a good row, and per bound (but for a key that stands
+# twice) a row that breaks it.
+BITRIX24: dict[str, tuple[str, str, dict[str, str]]] = {
     "users": (_DATED, "('k', 1)", {"missing_count": "('k', null)"}),
     "departments": (_DATED, "('k', 1)", {"missing_count": "('k', null)"}),
     "categories": (
@@ -182,6 +201,11 @@ RAW: dict[str, tuple[str, str, dict[str, str]]] = {
         "('k', 'deals', 1)",
         {"missing_count": "('k', 'deals', null)"},
     ),
+    "quarantine": (
+        "source_key text, entity text, payload_hash text, reason text, payload text",
+        "('k', 'deals', 'a1', 'OPPORTUNITY: is missing', '{}')",
+        {"missing_count": "('k', 'deals', 'a2', null, '{}')"},
+    ),
     **{
         table.versions: (
             f"source_key text, {', '.join(f'{name} text' for name in table.key)}, "
@@ -197,7 +221,7 @@ RAW: dict[str, tuple[str, str, dict[str, str]]] = {
     },
 }
 TABLES: dict[str, tuple[str, str]] = {
-    **{f"raw_bitrix24.{table}": (columns, good) for table, (columns, good, _) in RAW.items()},
+    **{f"raw_bitrix24.{table}": (columns, good) for table, (columns, good, _) in BITRIX24.items()},
     "marts.fct_calls": (
         "talk_seconds bigint, total_seconds bigint, match_method text, is_successful boolean, "
         "is_answered boolean, reporting_employee_key bigint, started_on date",
@@ -214,71 +238,251 @@ TABLES: dict[str, tuple[str, str]] = {
         "(2, 1, 30.0)",
     ),
 }
-FAULTS: dict[tuple[str, str], tuple[str, ...]] = {
+# Per raw table of amoCRM, beside a key that stands twice: what makes a good row break the bound.
+AMOCRM: dict[str, dict[str, str]] = {
+    "account": {"missing_count": "null as id", "currencyless_share": "'' as currency"},
+    "users": {"missing_count": "null as id", "stateless_share": "null as is_active"},
+    "groups": {"missing_count": "null as id"},
+    "pipelines": {"missing_count": "null as id", "endless_count": "300 as id"},
+    "statuses": {"missing_count": "null as pipeline_id", "unknown_type_share": "7 as type"},
+    "loss_reasons": {"missing_count": "null as id", "nameless_share": "'' as name"},
+    "custom_fields": {
+        "missing_count": "null as id",
+        "nameless_share": "null as name",
+        "unknown_type_share": "'segments' as entity_type",
+    },
+    "custom_field_enums": {
+        "missing_count": "null as field_id",
+        "unlabelled_share": "'' as value",
+        "unknown_type_share": "'lead' as entity_type",
+    },
+    "tags": {
+        "missing_count": "null as id",
+        "nameless_share": "'' as name",
+        "unknown_type_share": "'lead' as entity_type",
+    },
+    "catalogs": {"missing_count": "null as id", "nameless_share": "'' as name"},
+    "catalog_elements": {
+        "missing_count": "null as catalog_id",
+        "unreadable_fields_share": """'{"41": 1}' as custom_fields_values""",
+    },
     **{
-        (f"raw_bitrix24.{table}", bound): (row,)
-        for table, (_, good, faults) in RAW.items()
+        table: {
+            "missing_count": "null as id",
+            "unreadable_fields_share": """'{"41": 1}' as custom_fields_values""",
+            "unreadable_phones_share": (
+                """'[{"field_code": "PHONE", "values": "+7900"}]' as custom_fields_values"""
+            ),
+        }
+        for table in ("companies", "contacts")
+    },
+    "leads": {
+        "missing_count": "null as created_at",
+        "unreadable_fields_share": "'\"none\"' as custom_fields_values",
+        "negative_share": "-1 as price",
+    },
+    "deleted_leads": {"missing_count": "null as id", "undated_share": "null as updated_at"},
+    "unsorted": {
+        "missing_count": "null as uid",
+        "unknown_type_share": "'pigeons' as category",
+        "undated_share": "null as created_at",
+    },
+    "events": {
+        "missing_count": "null as created_at",
+        "unknown_type_share": "'lead_painted' as type",
+        "unowned_share": "0 as entity_id",
+        "unreadable_moves_share": """
+            'lead_status_changed' as type, '{"lead_status": {"id": 142}}' as value_after
+        """,
+        "unreadable_owners_share": "'entity_responsible_changed' as type, '[]' as value_after",
+    },
+    "notes": {
+        "missing_count": "null as entity_id",
+        "unknown_type_share": "'customers' as entity_type",
+        "unknown_kind_share": "'service_message' as note_type",
+        "undated_share": "null as created_at",
+        "unknown_call_status_share": """
+            'call_in' as note_type, '{"call_status": 9}' as params
+        """,
+        "absurd_length_share": "'call_out' as note_type, '{\"duration\": 14401}' as params",
+    },
+    "tasks": {
+        "missing_count": "null as id",
+        "unknown_state_share": "null as is_completed",
+        "unknown_type_share": "'deals' as entity_type",
+        "undated_share": "null as created_at",
+    },
+    "load_log": {
+        "missing_count": "null as cut_at",
+        "impossible_count": "complete_up_to + interval 1 second as complete_up_to",
+    },
+    "deleted_records": {"missing_count": "null as id"},
+    "quarantine": {"missing_count": "null as reason"},
+    **{
+        table.versions: {
+            "missing_count": "null as last_seen_at",
+            "backward_count": "first_seen_at - interval 1 second as last_seen_at",
+        }
+        for table in SYSTEMS["amocrm"].versioned
+    },
+}
+FAULTS: dict[tuple[str, str], str] = {
+    **{
+        (f"raw_bitrix24.{table}", bound): f"values {row}"
+        for table, (_, good, faults) in BITRIX24.items()
         for bound, row in {"duplicate_keys_count": good, **faults}.items()
     },
-    ("marts.fct_calls", "impossible_talk_count"): (
-        "(61, 60, 'bound_deal', true, true, 1, date '2026-03-02')",
+    **{
+        (f"raw_amocrm.{table}", "duplicate_keys_count"): f"from raw_amocrm.{table} limit 1"
+        for table in AMOCRM
+    },
+    **{
+        (name, bound): f"select * replace ({fault}) from {name} limit 1"
+        for table, faults in AMOCRM.items()
+        for name in [f"raw_amocrm.{table}"]
+        for bound, fault in faults.items()
+    },
+    ("raw_amocrm.account", "exchanged_count"): (
+        "select * replace (32 as id) from raw_amocrm.account"
     ),
-    ("marts.fct_calls", "unmatched_count"): ("(1, 60, null, false, true, 1, date '2026-03-02')",),
+    ("marts.fct_calls", "impossible_talk_count"): (
+        "values (61, 60, 'bound_deal', true, true, 1, date '2026-03-02')"
+    ),
+    ("marts.fct_calls", "unmatched_count"): (
+        "values (1, 60, null, false, true, 1, date '2026-03-02')"
+    ),
     ("marts.fct_calls", "impossible_success_count"): (
-        "(0, 60, 'bound_deal', true, false, 1, date '2026-03-02')",
+        "values (0, 60, 'bound_deal', true, false, 1, date '2026-03-02')"
     ),
     ("marts.fct_calls", "dismissed_named_count"): (
-        "(60, 60, 'bound_deal', true, true, 1, date '2026-03-03')",
+        "values (60, 60, 'bound_deal', true, true, 1, date '2026-03-03')"
     ),
-    ("marts.fct_stage_visits", "shortest_seconds"): ("(-1)",),
-    ("marts.fct_deals", "early_close_count"): ("(now(), now() - interval 1 day, 'won')",),
-    ("marts.fct_deals", "disagreeing_count"): ("(now(), null, 'won')",),
-    ("metrics.metric_call_load__by_stage", "fewest_calls"): ("(-1, -1, null)",),
-    ("metrics.metric_call_load__by_stage", "impossible_answered_count"): ("(1, 2, 30.0)",),
-    ("metrics.metric_call_load__by_stage", "mean_of_nothing_count"): ("(1, 0, 0.0)",),
+    ("marts.fct_stage_visits", "shortest_seconds"): "values (-1)",
+    ("marts.fct_deals", "early_close_count"): "values (now(), now() - interval 1 day, 'won')",
+    ("marts.fct_deals", "disagreeing_count"): "values (now(), null, 'won')",
+    ("metrics.metric_call_load__by_stage", "fewest_calls"): "values (-1, -1, null)",
+    ("metrics.metric_call_load__by_stage", "impossible_answered_count"): "values (1, 2, 30.0)",
+    ("metrics.metric_call_load__by_stage", "mean_of_nothing_count"): "values (1, 0, 0.0)",
 }
 
 
-@pytest.fixture
-def connection() -> Iterator[duckdb.DuckDBPyConnection]:
+def make_full_account(path: Path) -> AmoStore:
+    """An account with rows in every raw table."""
+    store = make_account(path)
+    phone = [{"field_id": 9, "field_code": "PHONE", "values": [{"value": "+79000000001"}]}]
+    store.insert("loss_reason", [{"id": 1, "name": "Dear"}])
+    field = {"id": 41, "entity_type": "leads", "name": "Source", "type": "select"}
+    store.insert("custom_field", [{**field, "enums": [{"id": 411, "value": "Site", "sort": 1}]}])
+    store.insert("tag", [{"id": 51, "entity_type": "leads", "name": "hot"}])
+    store.insert("catalog", [{"id": 61, "name": "Goods", "type": "products"}])
+    store.insert("catalog_element", [{"id": 611, "catalog_id": 61, "name": "Sofa"}])
+    store.insert("company", [client_row(21, custom_fields_values=phone)])
+    store.insert("contact", [client_row(11, custom_fields_values=phone), client_row(12)])
+    store.insert("lead", [lead_row(1), lead_row(2, is_deleted=1)])
+    store.insert("unsorted", [{"uid": "a", "category": "forms", "created_at": at(0)}])
+    call = {"uniq": "u", "duration": 60, "call_status": 4, "phone": "+79000000001"}
+    store.insert(
+        "note",
+        [
+            note_row(1, "leads", 1),
+            note_row(2, "contacts", 11, note_type="call_in", params=call),
+            note_row(3, "contacts", 11, note_type="call_out", params={"call_status": ""}),
+            note_row(4, "companies", 21, note_type="call_out", params=None),
+        ],
+    )
+    store.insert("task", [task_row(1, 1), task_row(2, 1, entity_id=None, entity_type=None)])
+    store.move_lead(1, TALKS)
+    store.add_event(
+        "entity_responsible_changed",
+        entity_id=1,
+        value_after=[{"responsible_user": {"id": 2}}],
+        value_before=[{"responsible_user": {"id": 1}}],
+    )
+    return store
+
+
+def make_tables(connection: duckdb.DuckDBPyConnection, accounts: dict[str, AmoStore]) -> None:
+    for schema in ("raw_bitrix24", "marts", "metrics"):
+        connection.execute(f"create schema {schema}")
+    for table, (columns, _) in TABLES.items():
+        connection.execute(f"create table {table} ({columns})")
+    write_raw_amocrm(connection, accounts)
+    # What the books themselves refuse, a restored archive may hold.
+    for table, column in (("load_log", "cut_at"), ("deleted_records", "id")):
+        connection.execute(f"alter table raw_amocrm.{table} alter column {column} drop not null")
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    account = make_full_account(tmp_path_factory.mktemp("boundaries") / "account.sqlite")
     with duckdb.connect() as opened:
-        for schema in ("raw_bitrix24", "marts", "metrics"):
-            opened.execute(f"create schema {schema}")
-        for table, (columns, _) in TABLES.items():
-            opened.execute(f"create table {table} ({columns})")
+        make_tables(opened, {"amocrm:shop": account})
+        opened.execute(
+            "insert into raw_amocrm.deleted_records values ('amocrm:shop', 'leads', 9, now())"
+        )
+        opened.execute(
+            "insert into raw_amocrm.quarantine values "
+            "('amocrm:shop', 'leads', 'a1', 9, 'price: is no number', '{}', now())"
+        )
+        for table, (_, good) in TABLES.items():
+            opened.execute(f"insert into {table} values {good}")
         yield opened
 
 
-def failures(connection: duckdb.DuckDBPyConnection, table: str = "") -> set[tuple[str, str]]:
-    """What the suites of all tables, or of one, find."""
+@pytest.fixture
+def connection(filled: duckdb.DuckDBPyConnection) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Good rows in every table; what a test does to them is undone."""
+    filled.begin()
+    yield filled
+    filled.rollback()
+
+
+def failures(
+    connection: duckdb.DuckDBPyConnection, schema: str = "", table: str = ""
+) -> set[tuple[str, str]]:
+    """What the suites of all tables, of a schema's or of one find."""
     return {
-        (name, column)
+        (f"{boundary.schema}.{boundary.table}", column)
         for boundary in BOUNDARIES
-        if (name := f"{boundary.schema}.{boundary.table}") == table or not table
+        if (not schema or boundary.schema == schema) and (not table or boundary.table == table)
         for column in failed_bounds(connection, boundary)
     }
 
 
-def fill(connection: duckdb.DuckDBPyConnection) -> None:
-    for table, (_, good) in TABLES.items():
-        connection.execute(f"insert into {table} values {good}")
-
-
-def test_an_empty_company_passes(connection: duckdb.DuckDBPyConnection) -> None:
-    assert failures(connection) == set()
+def test_an_empty_company_passes() -> None:
+    with duckdb.connect() as connection:
+        make_tables(connection, {})
+        assert failures(connection) == set()
 
 
 def test_good_rows_pass(connection: duckdb.DuckDBPyConnection) -> None:
-    fill(connection)
+    for system, raw in SYSTEMS.items():
+        for table in raw.tables:
+            assert connection.execute(f"select 1 from raw_{system}.{table}").fetchone(), table
     assert failures(connection) == set()
+
+
+def test_the_invented_company_passes_in_amocrm(tmp_path: Path) -> None:
+    write_store(tmp_path / "portal.sqlite", TINY)
+    with PortalStore(tmp_path / "portal.sqlite", read_only=True) as source:
+        write_amo_store(source, tmp_path / "account.sqlite")
+    with AmoStore(tmp_path / "account.sqlite") as store, duckdb.connect() as connection:
+        write_raw_amocrm(connection, {"amocrm:shop": store})
+        assert failures(connection, "raw_amocrm") == set()
+
+
+def test_users_that_may_not_be_listed_pass(tmp_path: Path) -> None:
+    account = {"amocrm:shop": make_full_account(tmp_path / "account.sqlite")}
+    with duckdb.connect() as connection:
+        write_raw_amocrm(connection, account, without_users=account)
+        assert connection.execute("select count(*) from raw_amocrm.users").fetchone() == (0,)
+        assert failures(connection, "raw_amocrm") == set()
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault[0]}-{fault[1]}")
 def test_the_bound_fires(connection: duckdb.DuckDBPyConnection, fault: tuple[str, str]) -> None:
-    fill(connection)
-    for row in FAULTS[fault]:
-        connection.execute(f"insert into {fault[0]} values {row}")
-    assert fault in failures(connection, fault[0])
+    connection.execute(f"insert into {fault[0]} {FAULTS[fault]}")
+    assert fault in failures(connection, *fault[0].split("."))
 
 
 def test_every_bound_has_a_fault() -> None:
@@ -288,3 +492,57 @@ def test_every_bound_has_a_fault() -> None:
         for bound in boundary.bounds
     }
     assert bounds == FAULTS.keys()
+
+
+def test_every_raw_table_of_every_system_has_a_boundary() -> None:
+    judged = {(boundary.schema, boundary.table) for boundary in RAW_BOUNDARIES}
+    assert judged == {
+        (f"raw_{system}", table) for system, raw in SYSTEMS.items() for table in raw.tables
+    }
+
+
+def test_no_two_checks_have_the_same_name() -> None:
+    names = [boundary.name for boundary in BOUNDARIES]
+    assert len(names) == len(set(names))
+
+
+def test_users_do_not_block_in_amocrm() -> None:
+    blocking = {
+        f"{boundary.schema}.{boundary.table}" for boundary in RAW_BOUNDARIES if boundary.is_blocking
+    }
+    assert blocking == {
+        "raw_bitrix24.users",
+        "raw_bitrix24.deals",
+        "raw_amocrm.pipelines",
+        "raw_amocrm.statuses",
+        "raw_amocrm.leads",
+    }
+
+
+@pytest.mark.parametrize("length", ["0", "14400", '"60"', "null", '""'])
+def test_possible_lengths_of_calls_pass(connection: duckdb.DuckDBPyConnection, length: str) -> None:
+    add_call(connection, f'{{"duration": {length}}}')
+    assert failures(connection, "raw_amocrm", "notes") == set()
+
+
+@pytest.mark.parametrize("length", ["-1", "14401", '"long"'])
+def test_impossible_lengths_of_calls_do_not(
+    connection: duckdb.DuckDBPyConnection, length: str
+) -> None:
+    add_call(connection, f'{{"duration": {length}}}')
+    assert failures(connection, "raw_amocrm", "notes") == {
+        ("raw_amocrm.notes", "absurd_length_share")
+    }
+
+
+def add_call(connection: duckdb.DuckDBPyConnection, params: str) -> None:
+    connection.execute(
+        "insert into raw_amocrm.notes select * replace "
+        "(1000 as id, 'call_in' as note_type, ? as params) from raw_amocrm.notes limit 1",
+        [params],
+    )
+
+
+def test_known_call_statuses_are_those_of_the_seed() -> None:
+    seed = (PROJECT_DIR / "transform/seeds/amocrm_call_statuses.csv").read_text().splitlines()[1:]
+    assert tuple(line.split(",")[0] for line in seed) == CALL_STATUSES

@@ -2,68 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 
-from expectations.suites.boundary import Bound, Boundary
+from expectations.suites.boundary import Boundary
+from expectations.suites.raw_tables import (
+    KNOWN_TYPE,
+    bookkeeping_boundaries,
+    raw_boundary,
+    version_boundary,
+)
 
 _SCHEMA = "raw_bitrix24"
-_MOSTLY = 0.01
-"""Vocabularies grow: so large a share of unknown codes means that we read the field wrongly."""
-
-_KEY_BOUNDS = (
-    Bound("duplicate_keys_count", "no id stands twice", maximum=0),
-    Bound("missing_count", "no required field is empty", maximum=0),
-)
-_KNOWN_TYPE = "unknown_type_share"
-
-
-def _boundary(
-    name: str,
-    table: str,
-    *required: str,
-    key: tuple[str, ...] = ("id",),
-    shares: Mapping[str, tuple[str, str]] | None = None,
-    counts: Mapping[str, tuple[str, str]] | None = None,
-    is_blocking: bool = False,
-) -> Boundary:
-    """Key and required fields, shares of rows of which few may offend, rows that must not.
-
-    `shares` and `counts` map a figure to the condition of an offending row and to what is
-    expected, in words. A condition that is null offends nobody.
-    """
-    nulls = " or ".join(f"{column} is null" for column in (*key, *required))
-    figures = [
-        f"count(*) - count(distinct (source_key, {', '.join(key)})) as duplicate_keys_count",
-        f"count(*) filter (where {nulls}) as missing_count",
-    ]
-    bounds = list(_KEY_BOUNDS)
-    for figure, (offends, says) in (shares or {}).items():
-        figures.append(f"avg(({offends})::integer) as {figure}")
-        bounds.append(Bound(figure, says, maximum=_MOSTLY))
-    for figure, (offends, says) in (counts or {}).items():
-        figures.append(f"count(*) filter (where {offends}) as {figure}")
-        bounds.append(Bound(figure, says, maximum=0))
-    profile = f"select {', '.join(figures)} from {_SCHEMA}.{table}"
-    return Boundary(name, _SCHEMA, table, profile, tuple(bounds), is_blocking)
-
-
-def _versions(table: str, *key: str) -> Boundary:
-    return _boundary(
-        f"raw_{table}_have_keys_and_an_order",
-        table,
-        "last_seen_at",
-        key=(*key, "first_seen_at"),
-        counts={
-            "backward_count": (
-                "last_seen_at < first_seen_at",
-                "no version was seen last before it was seen first",
-            )
-        },
-    )
-
+_boundary = partial(raw_boundary, _SCHEMA)
+_versions = partial(version_boundary, _SCHEMA, "raw")
 
 _HISTORY_TYPES = {
-    _KNOWN_TYPE: ("type_id not in (1, 2, 3, 5)", "entry types are 1, 2, 3 or 5"),
+    KNOWN_TYPE: ("type_id not in (1, 2, 3, 5)", "entry types are 1, 2, 3 or 5"),
 }
 _PHONES_ARE_LISTS = {
     "unreadable_phones_share": (
@@ -74,7 +28,7 @@ _PHONES_ARE_LISTS = {
 _SEMANTICS = "not in ('', 'P', 'S', 'F')"
 _ENTITY_TYPES = "entity_type_id not in (1, 2, 3, 4, 5, 7, 8, 14, 31, 36) and entity_type_id < 128"
 
-RAW_BOUNDARIES: tuple[Boundary, ...] = (
+BITRIX24_BOUNDARIES: tuple[Boundary, ...] = (
     _boundary("raw_users_have_keys", "users", is_blocking=True),
     _boundary("raw_departments_have_keys", "departments"),
     _boundary(
@@ -82,7 +36,7 @@ RAW_BOUNDARIES: tuple[Boundary, ...] = (
         "categories",
         key=("entity_type_id", "id"),
         shares={
-            _KNOWN_TYPE: (
+            KNOWN_TYPE: (
                 "entity_type_id not in (2, 31) and entity_type_id < 128",
                 "pipelines are of deals, smart invoices or smart processes",
             )
@@ -177,7 +131,7 @@ RAW_BOUNDARIES: tuple[Boundary, ...] = (
         "raw_activities_have_keys_and_known_types",
         "activities",
         shares={
-            _KNOWN_TYPE: ("type_id not between 1 and 6", "activity types are 1 to 6"),
+            KNOWN_TYPE: ("type_id not between 1 and 6", "activity types are 1 to 6"),
             "unowned_share": (
                 "coalesce(owner_id, 0) = 0 or coalesce(owner_type_id, 0) = 0",
                 "activities have an owner",
@@ -198,7 +152,7 @@ RAW_BOUNDARIES: tuple[Boundary, ...] = (
         "calls",
         "call_start_date",
         shares={
-            _KNOWN_TYPE: ("call_type not between 1 and 5", "call types are 1 to 5"),
+            KNOWN_TYPE: ("call_type not between 1 and 5", "call types are 1 to 5"),
             "absurd_length_share": (
                 "call_duration < 0 or call_duration > 14400",
                 "calls last 0 to 4 hours",
@@ -210,7 +164,7 @@ RAW_BOUNDARIES: tuple[Boundary, ...] = (
         "product_rows",
         "owner_id",
         shares={
-            _KNOWN_TYPE: ("owner_type <> 'D'", "rows of products are of deals"),
+            KNOWN_TYPE: ("owner_type <> 'D'", "rows of products are of deals"),
             "negative_share": (
                 "quantity < 0 or price < 0",
                 "prices and quantities are not below 0",
@@ -221,7 +175,7 @@ RAW_BOUNDARIES: tuple[Boundary, ...] = (
         "raw_activity_bindings_have_keys_and_known_types",
         "activity_bindings",
         key=("activity_id", "entity_type_id", "entity_id"),
-        shares={_KNOWN_TYPE: (_ENTITY_TYPES, "activities are bound to known kinds of records")},
+        shares={KNOWN_TYPE: (_ENTITY_TYPES, "activities are bound to known kinds of records")},
     ),
     _boundary(
         "raw_task_history_has_keys_and_fields",
@@ -235,7 +189,7 @@ RAW_BOUNDARIES: tuple[Boundary, ...] = (
         "timeline_comments",
         key=("entity_type", "entity_id", "id"),
         shares={
-            _KNOWN_TYPE: ("entity_type not in ('lead', 'deal')", "comments are of leads or deals"),
+            KNOWN_TYPE: ("entity_type not in ('lead', 'deal')", "comments are of leads or deals"),
             "undated_share": ("created is null", "comments have a date"),
         },
     ),
@@ -245,20 +199,7 @@ RAW_BOUNDARIES: tuple[Boundary, ...] = (
         "read_at",
         key=("entity", "owner_type", "owner_id"),
     ),
-    _boundary(
-        "raw_load_log_has_keys_and_possible_counts",
-        "load_log",
-        key=("entity", "cut_at"),
-        counts={
-            "impossible_count": (
-                "least(rows_reported, rows_received, rows_quarantined, rows_raw, rows_deleted) < 0 "
-                "or rows_deleted > rows_raw or complete_up_to > cut_at",
-                "no count is below 0, no more rows are deleted than held, and nothing is complete "
-                "beyond the cut",
-            )
-        },
-    ),
-    _boundary("raw_deleted_records_have_keys", "deleted_records", key=("entity", "id")),
+    *bookkeeping_boundaries(_SCHEMA, "raw"),
     _versions("user_versions", "id"),
     _versions("department_versions", "id"),
     _versions("category_versions", "entity_type_id", "id"),
