@@ -92,7 +92,8 @@ def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
         connection: the warehouse, writable.
 
     Returns:
-        One outcome per rule of `data_quality_rules` and per boundary.
+        One outcome per rule of `data_quality_rules` and per boundary. A rule that can't be checked
+        has not passed, and says so.
     """
     number = build_number(connection)
     failures = _failures(connection, number)
@@ -135,6 +136,12 @@ def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
     rules = connection.execute(
         "select rule_id, rule_name, severity, is_blocking, remedy from seeds.data_quality_rules"
     ).fetchall()
+    unchecked: dict[str, str] = dict(
+        connection.execute(
+            "select rule_id, string_agg(sentence, ' ' order by source_key) "
+            "from intermediate.int_unchecked_rules group by rule_id"
+        ).fetchall()
+    )
     found = []
     for rule_id, name, severity, is_blocking, remedy in rules:
         count_row = connection.execute(
@@ -153,6 +160,9 @@ def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
         )
         found.append(
             Outcome(name, is_blocking, severity, count == 0, count, f"{remedy}.", offenders)
+            if count or rule_id not in unchecked
+            # Not passed, but no offence either: it warns and stops nothing.
+            else Outcome(name, False, "warn", False, 0, unchecked[rule_id])
         )
     return found
 

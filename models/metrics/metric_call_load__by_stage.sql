@@ -116,19 +116,26 @@ by_pipeline as (
         on summed.pipeline_key = pipelines.pipeline_key
 ),
 
+-- Every connection shows every segment, also one that it has no field for: totals stay whole.
+segment_types as (
+    select segment_type
+    from segments
+    group by segment_type
+),
+
 by_custom_field as (
     select
         summed.*,
-        segments.segment_type,
+        segment_types.segment_type,
         case
             when summed.deal_key is null then '(no card)'
             else coalesce(custom_fields.segment_value, '(not set)')
         end as segment_value
     from summed
-    cross join segments
+    cross join segment_types
     left join custom_fields
         on summed.deal_key = custom_fields.deal_key
-        and segments.segment_type = custom_fields.segment_type
+        and segment_types.segment_type = custom_fields.segment_type
 ),
 
 spread as (
