@@ -8,7 +8,7 @@ import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -16,8 +16,10 @@ import yaml
 from orchestration.checks.quality import GUARDED
 from orchestration.manifest import dbt_executable
 from orchestration.settings import PROJECT_DIR, Settings
+from orchestration.systems import SYSTEMS
+from sources.amocrm import AmoClient, AmoConnector, LongLivedToken
 from sources.bitrix24 import Bitrix24Client, Bitrix24Connector
-from sources.bitrix24.history import VERSIONED
+from sources.company.rules import CrmSystem
 from tests.conftest import DemoRun
 from tests.support.companies import warehouse
 
@@ -84,52 +86,85 @@ def test_intermediate_models_read_facts_only_to_judge_them(manifest: Mapping[str
 
 
 def test_only_system_models_know_the_system(manifest: Mapping[str, Any]) -> None:
-    """Only int_<system>__ reads the system's staging; only unions read int_<system>__."""
-    reads = [
-        (model["name"], parent.rpartition(".")[2])
-        for model in models(manifest)
-        for parent in model["depends_on"]["nodes"]
-    ]
-    assert [
-        (name, parent)
-        for name, parent in reads
-        if parent.startswith("stg_bitrix24__") and not name.startswith("int_bitrix24__")
-    ] == []
-    assert [
-        (name, parent)
-        for name, parent in reads
-        if parent.startswith("int_bitrix24__")
-        and not name.startswith("int_bitrix24__")
-        and name != "int_reconciliation_by_entity"
-        and not _is_union(name)
-    ] == []
+    """Above staging and int_<system>__ a model reads what every system has, or nothing of it."""
+    of_system = re.compile(rf"(stg|int)_({'|'.join(SYSTEMS)})__(\w+)")
+    known = {model["name"] for model in models(manifest)}
+    wrong = []
+    for model in models(manifest):
+        own = of_system.fullmatch(model["name"])
+        for parent in (p.rpartition(".")[2] for p in model["depends_on"]["nodes"]):
+            read = of_system.fullmatch(parent)
+            if read is None:
+                continue
+            layer_name, system, what = read.groups()
+            if own is not None:
+                if own.group(2) != system:
+                    wrong.append((model["name"], parent))
+                continue
+            twins = {f"{layer_name}_{other}__{what}" for other in SYSTEMS} & known
+            parents = {p.rpartition(".")[2] for p in model["depends_on"]["nodes"]}
+            if layer_name == "stg" and len(twins) < len(SYSTEMS):
+                wrong.append((model["name"], parent))
+            if not twins <= parents:
+                wrong.append((model["name"], parent))
+    assert wrong == []
 
 
-def _is_union(name: str) -> bool:
-    """A union reads one model per system, and beside them at most the company's rules."""
-    text = next((PROJECT_DIR / "models/intermediate").glob(f"{name}.sql")).read_text()
-    parents = re.findall(r"ref\('(\w+)'\)", text)
-    return all(p.startswith(("int_bitrix24__", "stg_company__")) for p in parents)
+def test_models_that_are_unioned_have_the_same_columns(demo_run: DemoRun) -> None:
+    """`union all` goes by position."""
+    different = []
+    pairs = 0
+    with warehouse(demo_run.settings) as connection:
+        columns: dict[str, list[tuple[str, str]]] = {}
+        for table, column, kind in connection.execute(
+            "select table_name, column_name, data_type from duckdb_columns() "
+            "where schema_name in ('intermediate', 'staging') order by table_name, column_index"
+        ).fetchall():
+            columns.setdefault(table, []).append((column, kind))
+    for path in (PROJECT_DIR / "models/intermediate").rglob("int_*.sql"):
+        names = re.findall(r"ref\('((?:int|stg)_bitrix24__\w+)'\)", path.read_text())
+        if path.parent.name in SYSTEMS:
+            continue
+        for name in names:
+            twin = columns.get(name.replace("bitrix24", "amocrm"))
+            if twin is None:
+                continue
+            pairs += 1
+            if twin != columns[name]:
+                odd = [p for p in zip(columns[name], twin, strict=False) if p[0] != p[1]]
+                different.append((name, odd))
+    assert pairs > 15
+    assert different == []
 
 
-def test_every_raw_table_has_one_staging_view(manifest: Mapping[str, Any]) -> None:
-    client = Bitrix24Client("https://portal.example/rest/1/secret/", "main")
-    entities = Bitrix24Connector(client, "main", smart_processes=[128]).entities
-    loaded = {entity.table for entity in entities} | {table.versions for table in VERSIONED}
-    loaded |= {"detail_reads", "quarantine", "load_log", "deleted_records"}
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_every_raw_table_has_one_staging_view(manifest: Mapping[str, Any], system: str) -> None:
+    loaded = set(SYSTEMS[cast(CrmSystem, system)].tables)
     staged = [
         parent.rpartition(".")[2]
         for model in models(manifest)
         for parent in model["depends_on"]["nodes"]
-        if parent.startswith("source.callfunnel.raw_bitrix24.")
+        if parent.startswith(f"source.callfunnel.raw_{system}.")
     ]
     assert sorted(staged) == sorted(loaded)
     described = {
         source["name"]
         for source in manifest["sources"].values()
-        if source["source_name"] == "raw_bitrix24"
+        if source["source_name"] == f"raw_{system}"
     }
     assert described == loaded
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_raw_tables_are_those_that_the_connector_loads(system: str) -> None:
+    connector: Bitrix24Connector | AmoConnector = (
+        Bitrix24Connector(Bitrix24Client("https://portal.example/rest/1/s/", "main"), "main", [128])
+        if system == "bitrix24"
+        else AmoConnector(AmoClient(LongLivedToken("https://acme.amocrm.ru", "s"), "main"), "main")
+    )
+    raw = SYSTEMS[cast(CrmSystem, system)]
+    assert {entity.table for entity in connector.entities} == set(raw.received)
+    assert connector.versioned == raw.versioned
 
 
 def test_names_tell_the_layer(manifest: Mapping[str, Any]) -> None:
@@ -228,11 +263,11 @@ def test_every_quality_rule_and_suite_guards_an_asset(manifest: Mapping[str, Any
     assert set(GUARDED.values()) <= tables
 
 
-def test_every_company_folder_but_the_replay_is_a_code_location() -> None:
+def test_every_company_folder_but_replays_and_the_other_demo_is_a_code_location() -> None:
     workspace = yaml.safe_load((PROJECT_DIR / "workspace.yaml").read_text())
     listed = {entry["python_module"]["attribute"] for entry in workspace["load_from"]}
     folders = {path.parent.name for path in (PROJECT_DIR / "companies").glob("*/company.toml")}
-    assert folders - {"replay"} == listed
+    assert folders - {"replay", "demo_amocrm", "replay_amocrm"} == listed
 
 
 def test_no_model_is_planned_as_a_nested_loop(demo_run: DemoRun) -> None:

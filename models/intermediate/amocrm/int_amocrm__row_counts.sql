@@ -30,11 +30,11 @@ deal_counts as (
         'leads' as entity,
         count(*) as rows_held,
         count(*) filter (where is_deleted) as deleted_count,
-        0 as template_count,
+        0::bigint as template_count,
         count(*) filter (where is_after_cut and not is_deleted) as waiting_count,
-        0 as merged_count,
-        0 as orphan_count,
-        0 as other_count
+        0::bigint as merged_count,
+        0::bigint as orphan_count,
+        0::bigint as other_count
     from deals
     group by source_key
 ),
@@ -62,34 +62,44 @@ call_counts as (
         source_key,
         entity,
         count(*) as rows_held,
-        0 as deleted_count,
-        0 as template_count,
+        0::bigint as deleted_count,
+        0::bigint as template_count,
         count(*) filter (where is_call and note_id is null) as waiting_count,
         count(*) filter (where not is_representative) as merged_count,
-        0 as orphan_count,
+        0::bigint as orphan_count,
         count(*) filter (where not is_call) as other_count
     from placed_notes
     group by source_key, entity
 ),
 
+-- The lead by kind first: a condition on the event's side inside a left join is planned as a loop.
+events_of_leads as (
+    select
+        source_key,
+        event_id,
+        case when event_type = 'lead_status_changed' then entity_id end as lead_id,
+        created_at,
+        received_at
+    from events
+),
+
 placed_events as (
     select
-        events.source_key,
-        events.event_type = 'lead_status_changed' as is_change,
+        events_of_leads.source_key,
+        events_of_leads.lead_id is not null as is_change,
         moves.event_id is not null as is_move,
-        events.created_at > connections.as_of_at or events.created_at > events.received_at
-            as is_waiting,
+        events_of_leads.created_at > connections.as_of_at
+        or events_of_leads.created_at > events_of_leads.received_at as is_waiting,
         coalesce(deals.is_counted, false) as is_counted
-    from events
+    from events_of_leads
     inner join connections
-        on events.source_key = connections.source_key
+        on events_of_leads.source_key = connections.source_key
     left join moves
-        on events.source_key = moves.source_key
-        and events.event_id = moves.event_id
+        on events_of_leads.source_key = moves.source_key
+        and events_of_leads.event_id = moves.event_id
     left join deals
-        on events.source_key = deals.source_key
-        and events.entity_id = deals.deal_id
-        and events.event_type = 'lead_status_changed'
+        on events_of_leads.source_key = deals.source_key
+        and events_of_leads.lead_id = deals.deal_id
 ),
 
 event_counts as (
@@ -97,8 +107,8 @@ event_counts as (
         source_key,
         'events' as entity,
         count(*) as rows_held,
-        0 as deleted_count,
-        0 as template_count,
+        0::bigint as deleted_count,
+        0::bigint as template_count,
         count(*) filter (where is_change and is_waiting) as waiting_count,
         -- Artefacts of synchronisation: the same stage before and after.
         count(*) filter (where is_change and not is_waiting and not is_move) as merged_count,

@@ -25,9 +25,9 @@ deal_counts as (
         count(*) filter (where is_template and not is_deleted) as template_count,
         count(*) filter (where is_after_cut and not is_deleted and not is_template)
             as waiting_count,
-        0 as merged_count,
-        0 as orphan_count,
-        0 as other_count
+        0::bigint as merged_count,
+        0::bigint as orphan_count,
+        0::bigint as other_count
     from deals
     group by source_key
 ),
@@ -37,12 +37,12 @@ call_counts as (
         calls.source_key,
         'calls' as entity,
         count(*) as rows_held,
-        0 as deleted_count,
-        0 as template_count,
+        0::bigint as deleted_count,
+        0::bigint as template_count,
         count(*) filter (where call_rows.call_id is null) as waiting_count,
         count(*) filter (where call_rows.call_id <> call_rows.representative_id) as merged_count,
-        0 as orphan_count,
-        0 as other_count
+        0::bigint as orphan_count,
+        0::bigint as other_count
     from calls
     left join call_rows
         on calls.source_key = call_rows.source_key
@@ -55,16 +55,16 @@ history_counts as (
         history.source_key,
         'stage_history' as entity,
         count(*) as rows_held,
-        0 as deleted_count,
-        0 as template_count,
+        0::bigint as deleted_count,
+        0::bigint as template_count,
         count(*) filter (
             where deals.is_counted
             and (history.entered_at > deals.as_of_at or history.entered_at > history.received_at)
         ) as waiting_count,
-        0 as merged_count,
+        0::bigint as merged_count,
         -- History of deals that don't count: deleted, templates, after the cut.
         count(*) filter (where deals.deal_key is null or not deals.is_counted) as orphan_count,
-        0 as other_count
+        0::bigint as other_count
     from history
     left join deals
         on history.source_key = deals.source_key
