@@ -311,7 +311,7 @@ def test_what_cannot_be_compared_has_not_passed_and_offends_nobody(company: Sett
     assert states["deals"] == "passed"
     assert states["statuses"] == "passed"
     assert states["tasks"] == states["leads"] == "cannot_be_checked"
-    assert states["task_history"] == "not_counted"
+    assert states["task_history"] == "cannot_be_checked"
     assert rows(company, "select * from marts.fct_data_quality_issues where rule_id = 'Q5'") == []
     named = rows(
         company,

@@ -96,8 +96,7 @@ select
     latest.complete_up_to_at,
     latest.problem,
     case
-        when latest.problem is not null then 'cannot_be_checked'
-        when latest.rows_reported is null then 'not_counted'
+        when latest.problem is not null or latest.rows_reported is null then 'cannot_be_checked'
         when latest.unexplained_source_count = 0 then 'passed'
         else 'failed'
     end as source_check_state,
