@@ -1,4 +1,4 @@
-"""The world of loads without faults, made once, and no waiting between tries."""
+"""The worlds of loads without faults, made once each, and no waiting between tries."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from tests.support.faults.system import system_of
 from tests.support.faults.world import World, fault_free_world
 
 
@@ -18,8 +19,14 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with fault_free_world(tmp_path_factory.mktemp("world")) as made:
+def bitrix24_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with fault_free_world(system_of("bitrix24"), tmp_path_factory.mktemp("bitrix24")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def amocrm_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with fault_free_world(system_of("amocrm"), tmp_path_factory.mktemp("amocrm")) as made:
         yield made
 
 

@@ -1,4 +1,4 @@
-"""Every fault at every entity, at the first load and at an increment; deaths all over a load."""
+"""Every fault at every entity of Bitrix24, at both loads; deaths all over a load."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.faults.deaths import DEATHS, die_and_go_on
-from tests.support.faults.entities import CORE, DETAILED, READS, needed
+from tests.support.faults.bitrix24.entities import CORE, DETAILED, READS, needed
+from tests.support.faults.bitrix24.mutations import KINDS
+from tests.support.faults.bitrix24.plans import FAULTS, LASTING
+from tests.support.faults.bitrix24.system import SYSTEM
+from tests.support.faults.deaths import die_and_go_on, places_and_stages
 from tests.support.faults.meeting import meet
-from tests.support.faults.mutations import MUTATIONS, change_on_the_way
-from tests.support.faults.plans import FAULTS, LASTING
-from tests.support.faults.portal import STAGES, Stage
+from tests.support.faults.mutations import change_on_the_way
+from tests.support.faults.stages import STAGES, Stage
 from tests.support.faults.world import World
 
 pytestmark = [pytest.mark.long, pytest.mark.scattered]
@@ -30,6 +32,11 @@ LASTING_GROUPS = {
     "core": [entity for entity in CORE if entity != "statuses"],
     "statuses": ["statuses"],
 }
+
+
+@pytest.fixture
+def world(bitrix24_world: World) -> World:
+    return bitrix24_world
 
 
 @pytest.mark.parametrize("entity", READS)
@@ -76,7 +83,7 @@ def test_a_lasting_fault_is_told_and_healed(
     meet(world, fault, entities, stage, folder, only)
 
 
-@pytest.mark.parametrize("kind", MUTATIONS)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_records_that_change_between_pages_are_right_after_one_more_load(
     tmp_path: Path, world: World, stage: Stage, kind: str
@@ -84,16 +91,7 @@ def test_records_that_change_between_pages_are_right_after_one_more_load(
     change_on_the_way(world, stage, [kind], tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("place", "stage"),
-    [
-        (place, stage)
-        for number, place in enumerate(DEATHS)
-        for stage in STAGES
-        # While tables are written both matter: the first load makes them.
-        if stage == STAGES[number % 2] or "tables" in place or "jobs" in place
-    ],
-)
+@pytest.mark.parametrize(("place", "stage"), places_and_stages(SYSTEM))
 def test_a_killed_load_run_again_equals_one_that_lived(
     world: World, folder: Path, stage: Stage, place: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""A load that meets a fault leaves what one without leaves, or says what it could not read.
+"""A load of Bitrix24 that meets a fault leaves what one without does, or says what it lacks.
 
 Each fault once and each entity once; `test_fault_matrix` has all of both.
 """
@@ -12,13 +12,14 @@ import pytest
 from sources.demo.access import Webhook
 from sources.demo.methods import SCOPES
 from sources.errors import SourceError
+from tests.support.faults.bitrix24.entities import READS, SMART_PROCESS, needed
+from tests.support.faults.bitrix24.mutations import KINDS
+from tests.support.faults.bitrix24.plans import FAULTS, LASTING
 from tests.support.faults.comparison import assert_same, logged_cuts, rows_of
 from tests.support.faults.deaths import die_and_go_on
-from tests.support.faults.entities import READS, SMART_PROCESS, needed, table_of
 from tests.support.faults.meeting import assert_is_told, meet
-from tests.support.faults.mutations import MUTATIONS, change_on_the_way
-from tests.support.faults.plans import FAULTS, LASTING
-from tests.support.faults.portal import CLOCKS, STAGES, Stage
+from tests.support.faults.mutations import change_on_the_way
+from tests.support.faults.stages import STAGES, Stage
 from tests.support.faults.world import World
 
 pytestmark = pytest.mark.scattered
@@ -35,12 +36,17 @@ COUNTS = {
 PROCESS = f"smart_items_{SMART_PROCESS}"
 
 
+@pytest.fixture
+def world(bitrix24_world: World) -> World:
+    return bitrix24_world
+
+
 def test_the_portal_has_what_a_fault_could_lose(world: World) -> None:
     first, second = (world.expected(stage) for stage in STAGES)
     for name, rows in first.items():
         assert name in ("quarantine", "deleted_records", "categories") or len(rows) >= 3, name
     for entity in READS:
-        table = table_of(entity)
+        table = world.system.table_of(entity)
         assert first[table] != second[table], f"nothing happens to {entity}"
     assert {row[1] for row in second["deleted_records"]} == {
         name for name, read in READS.items() if read.in_cut
@@ -93,8 +99,8 @@ def test_a_broken_count_ends_the_load_and_marks_nothing(
     with pytest.raises(SourceError) as told:
         desk.load(portal.address, only)
     portal.plan()
-    assert_is_told(str(told.value))
-    assert logged_cuts(desk) == [CLOCKS["first"]]
+    assert_is_told(world.system, str(told.value))
+    assert logged_cuts(desk) == [world.system.clocks["first"]]
     assert rows_of(desk)["deleted_records"] == []
     desk.load(portal.address, only)
     assert_same(rows_of(desk, only), world.expected("increment", only))
@@ -118,7 +124,7 @@ def test_what_was_refused_is_caught_up_when_the_right_comes_back(
         # Without its owners no history of a task is asked for.
         assert set(lacking[:2]) <= told.keys() <= set(lacking)
         for sentence in told.values():
-            assert_is_told(sentence)
+            assert_is_told(world.system, sentence)
         assert_same(rows_of(desk, others), world.expected(stage, others))
         assert desk.load(portal.address, only).problems == ()
         assert_same(rows_of(desk, only), world.expected(stage, only))
@@ -152,7 +158,7 @@ def test_a_smart_process_without_pipelines_is_no_problem(world: World, folder: P
 def test_records_that_change_between_pages_are_right_after_one_more_load(
     world: World, tmp_path: Path
 ) -> None:
-    change_on_the_way(world, "increment", MUTATIONS, tmp_path)
+    change_on_the_way(world, "increment", KINDS, tmp_path)
 
 
 @pytest.mark.parametrize(

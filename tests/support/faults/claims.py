@@ -7,90 +7,59 @@ from collections.abc import Mapping
 
 import duckdb
 
-from sources.demo.store import PortalStore
-from tests.support.faults.desk import SCHEMA, Desk
-from tests.support.faults.entities import STORED, table_of
+from sources.demo.record_store import RecordStore
+from tests.support.faults.desk import Desk
+from tests.support.faults.system import System, is_deleted
 
-Held = Mapping[str, set[int | str]]
-"""Keys of the records that a portal gives, by entity."""
+HeldKeys = Mapping[str, set[int | str]]
+"""Keys of the records that an account gives, by entity."""
 
-_BINDING = "activity_id || ' to ' || entity_type_id || ' ' || entity_id"
-_NAMES = {
-    "currencies": ("currency", "currency"),
-    "custom_fields": ("field_name", "field"),
-    "custom_field_options": ("field_name", "field"),
-    "activity_bindings": (_BINDING, _BINDING),
-}
-"""SQL that tells the records apart, in the portal's store and in raw, where it is not the id."""
-_ID = ("id", "id")
-_GIVEN = {
-    "product_rows": "owner_id in (select id from deal)",
-    "activity_bindings": "activity_id in (select id from activity where type_id = 2)",
-    "task_history": "task_id in (select id from task)",
-    "timeline_comments": "(entity_type = 'deal' and entity_id in (select id from deal)) "
-    "or (entity_type = 'lead' and entity_id in (select id from lead))",
-}
-"""Which details the portal is asked for: those of the owners that it has."""
 _KEYS = {
-    "categories": "entity_type_id, id",
-    "category_versions": "entity_type_id, id, first_seen_at",
-    "statuses": "entity_id, status_id",
-    "status_versions": "entity_id, status_id, first_seen_at",
-    "currencies": "currency",
-    "custom_fields": "entity_type, field",
-    "custom_field_options": "entity_type, field, option_id",
-    "smart_items": "entity_type_id, id",
-    "smart_item_versions": "entity_type_id, id, first_seen_at",
-    "activity_bindings": "activity_id, entity_type_id, entity_id",
-    "timeline_comments": "entity_type, entity_id, id",
     "detail_reads": "entity, owner_type, owner_id",
     "deleted_records": "entity, id",
     "load_log": "entity, cut_at",
     "quarantine": "entity, payload_hash",
 }
-"""What may not stand twice in a raw table, where it is not the id (of versions: and the time)."""
+"""What may not stand twice in the tables that every system has."""
 
 
-def held_by(store: PortalStore) -> Held:
-    """What the portal gives at this moment."""
+def held_by(system: System, store: RecordStore) -> HeldKeys:
+    """What the account gives at this moment."""
     return {
         entity: {
             row[0]
-            for row in store.query(
-                f"select {_NAMES.get(entity, _ID)[0]} from {stored} "
-                f"where {_GIVEN.get(entity, 'true')}"
-            )
+            for row in store.query(f"select {held.key} from {held.stored} where {held.condition}")
         }
-        for entity, stored in STORED.items()
+        for entity, held in system.held.items()
     }
 
 
-def assert_claims_hold(desk: Desk, cut_at: dt.datetime, before: Held, after: Held) -> None:
+def assert_claims_hold(desk: Desk, cut_at: dt.datetime, before: HeldKeys, after: HeldKeys) -> None:
     """What the log calls complete has no gap, and no record stands twice.
 
     Args:
-        desk: after a load while the portal was changing.
+        desk: after a load while the account was changing.
         cut_at: the load's.
-        before: what the portal held when the load began.
+        before: what the account held when the load began.
         after: what it held when the load ended; records that came or went are not looked for.
     """
     with desk.open() as connection:
         claims = connection.execute(
-            f"select entity, upper_id from {SCHEMA}.load_log "
+            f"select entity, upper_id from {desk.schema}.load_log "
             "where cut_at = $cut_at and complete_up_to = $cut_at",
             {"cut_at": cut_at},
         ).fetchall()
         assert claims, "the load calls nothing complete"
         gaps = {
-            entity: _missing(connection, entity, upper_id, before[entity] & after[entity])
+            entity: _missing(desk, connection, entity, upper_id, before[entity] & after[entity])
             for entity, upper_id in claims
         }
         twice = {
-            table: _standing_twice(connection, table)
+            table: _standing_twice(desk, connection, table)
             for (table,) in connection.execute(
                 "select table_name from information_schema.tables "
                 "where table_schema = ? and not starts_with(table_name, '_dlt')",
-                [SCHEMA],
+                [desk.schema],
             ).fetchall()
         }
     assert not any(gaps.values()), {name: keys for name, keys in gaps.items() if keys}
@@ -98,31 +67,29 @@ def assert_claims_hold(desk: Desk, cut_at: dt.datetime, before: Held, after: Hel
 
 
 def _missing(
-    connection: duckdb.DuckDBPyConnection, entity: str, upper_id: int | None, held: set[int | str]
+    desk: Desk,
+    connection: duckdb.DuckDBPyConnection,
+    entity: str,
+    upper_id: int | None,
+    held: set[int | str],
 ) -> list[int | str]:
-    """Keys of the portal up to an id that raw lacks, or has as deleted."""
+    """Keys of the account up to an id that raw lacks, or has as deleted."""
+    system = desk.system
     wanted = {key for key in held if upper_id is None or int(key) <= upper_id}
     # Only what is listed by id is ever noted as deleted.
-    condition = (
-        "true"
-        if upper_id is None
-        else (
-            f"not exists (select 1 from {SCHEMA}.deleted_records as deleted "
-            f"where deleted.entity = '{entity}' and deleted.id = records.id "
-            "and deleted.noticed_at >= records.received_at)"
-        )
-    )
+    condition = "true" if upper_id is None else f"not {is_deleted(system.name, entity)}"
     found = connection.execute(
-        f"select {_NAMES.get(entity, _ID)[1]} from {SCHEMA}.{table_of(entity)} as records "
-        f"where {condition}"
+        f"select {system.held[entity].raw_key} from {desk.schema}.{system.table_of(entity)} "
+        f"as records where {system.condition_of(entity)} and {condition}"
     ).fetchall()
     return sorted(wanted - {row[0] for row in found}, key=str)
 
 
 def _standing_twice(
-    connection: duckdb.DuckDBPyConnection, table: str
+    desk: Desk, connection: duckdb.DuckDBPyConnection, table: str
 ) -> list[tuple[int | str | dt.datetime, ...]]:
-    key = _KEYS.get(table, "id, first_seen_at" if table.endswith("_versions") else "id")
+    is_versions = table.endswith("_versions")
+    key = {**_KEYS, **desk.system.keys}.get(table, "id, first_seen_at" if is_versions else "id")
     return connection.execute(
-        f"select source_key, {key} from {SCHEMA}.{table} group by all having count(*) > 1"
+        f"select source_key, {key} from {desk.schema}.{table} group by all having count(*) > 1"
     ).fetchall()

@@ -15,63 +15,55 @@ from typing import Any
 from orchestration.settings import PROJECT_DIR
 from tests.support.faults.comparison import assert_same, logged_cuts, rows_of
 from tests.support.faults.desk import Desk
-from tests.support.faults.portal import CLOCKS, Stage
+from tests.support.faults.stages import STAGES, Stage
+from tests.support.faults.system import Death, System, system_of
 from tests.support.faults.world import World
 
-DEATHS: Mapping[str, tuple[str, int, str]] = {
-    "request 1": ("sources.bitrix24.client:Bitrix24Client._read", 1, "before"),
-    "request 2": ("sources.bitrix24.client:Bitrix24Client._read", 2, "after"),
-    "request 5": ("sources.bitrix24.client:Bitrix24Client._read", 5, "before"),
-    "request 12": ("sources.bitrix24.client:Bitrix24Client._read", 12, "after"),
-    "request 20": ("sources.bitrix24.client:Bitrix24Client._read", 20, "before"),
-    "request 33": ("sources.bitrix24.client:Bitrix24Client._read", 33, "after"),
-    "request 40": ("sources.bitrix24.client:Bitrix24Client._read", 40, "before"),
-    "before an extracted package counts": (
-        "dlt.extract.extract:Extract.commit_packages",
-        1,
-        "before",
-    ),
-    "after an extracted package counts": (
-        "dlt.extract.extract:Extract.commit_packages",
-        1,
-        "after",
-    ),
-    "before the cursors are saved": ("dlt.pipeline.pipeline:Pipeline._save_state", 1, "before"),
-    "after the cursors are saved": ("dlt.pipeline.pipeline:Pipeline._save_state", 2, "after"),
-    "after normalizing": ("dlt.normalize.normalize:Normalize.run", 1, "after"),
-    "before tables are made": ("dlt.load.load:Load.load_single_package", 1, "before"),
-    "between tables": ("dlt.load.load:Load.submit_job", 4, "after"),
-    "after the first jobs": ("dlt.load.load:Load.complete_jobs", 1, "after"),
-    "between jobs": ("dlt.load.load:Load.complete_jobs", 3, "after"),
-    "late between jobs": ("dlt.load.load:Load.complete_jobs", 6, "after"),
-    "before a package is complete": ("dlt.load.load:Load.complete_package", 1, "before"),
-    "after a package is complete": ("dlt.load.load:Load.complete_package", 1, "after"),
-    "before the sweep": ("sources.loading:_sweep", 1, "before"),
-    "after the sweep": ("sources.loading:_sweep", 1, "after"),
-    "between the packages of details": (
-        "sources.bitrix24.connector:Bitrix24Connector.detail_source",
-        1,
-        "after",
-    ),
-    "before a package of details is complete": (
-        "dlt.load.load:Load.complete_package",
-        2,
-        "before",
-    ),
-    "after the details": ("sources.loading:_read_details", 1, "after"),
-    "before the books": ("sources.loading:_close", 1, "before"),
-    "inside the books after versions": ("sources.loading:_observe", 1, "after"),
-    "inside the books before the commit": (
-        "sources.bookkeeping:Books.write_log",
-        1,
-        "after",
-    ),
-    "between the books and the archive": ("sources.loading:_archive", 1, "before"),
-    "amid the archive": ("sources.archive:_copy", 3, "after"),
-    "after the archive": ("sources.loading:_archive", 1, "after"),
+_EXTRACT, _PIPELINE = "dlt.extract.extract:Extract", "dlt.pipeline.pipeline:Pipeline"
+_LOAD = "dlt.load.load:Load"
+_DEATHS: Mapping[str, Death] = {
+    "before an extracted package counts": Death(f"{_EXTRACT}.commit_packages", 1, "before"),
+    "after an extracted package counts": Death(f"{_EXTRACT}.commit_packages", 1, "after"),
+    "before the cursors are saved": Death(f"{_PIPELINE}._save_state", 1, "before"),
+    "after the cursors are saved": Death(f"{_PIPELINE}._save_state", 2, "after"),
+    "after normalizing": Death("dlt.normalize.normalize:Normalize.run", 1, "after"),
+    "before tables are made": Death(f"{_LOAD}.load_single_package", 1, "before"),
+    "between tables": Death(f"{_LOAD}.submit_job", 4, "after"),
+    "after the first jobs": Death(f"{_LOAD}.complete_jobs", 1, "after"),
+    "between jobs": Death(f"{_LOAD}.complete_jobs", 3, "after"),
+    "late between jobs": Death(f"{_LOAD}.complete_jobs", 6, "after"),
+    "before a package is complete": Death(f"{_LOAD}.complete_package", 1, "before"),
+    "after a package is complete": Death(f"{_LOAD}.complete_package", 1, "after"),
+    "before the sweep": Death("sources.loading:_sweep", 1, "before"),
+    "after the sweep": Death("sources.loading:_sweep", 1, "after"),
+    "after the details": Death("sources.loading:_read_details", 1, "after"),
+    "before the books": Death("sources.loading:_close", 1, "before"),
+    "inside the books after versions": Death("sources.loading:_observe", 1, "after"),
+    "inside the books before the commit": Death("sources.bookkeeping:Books.write_log", 1, "after"),
+    "between the books and the archive": Death("sources.loading:_archive", 1, "before"),
+    "amid the archive": Death("sources.archive:_copy", 3, "after"),
+    "after the archive": Death("sources.loading:_archive", 1, "after"),
 }
-"""Where a load dies: the function, which of its calls, and whether it has done its work."""
+"""Where a load of any system dies."""
 _AFTER_THE_BOOKS = ("between the books and the archive", "amid the archive", "after the archive")
+
+
+def deaths(system: System) -> Mapping[str, Death]:
+    """Everywhere that a load of the system dies."""
+    return {**system.deaths, **_DEATHS}
+
+
+def places_and_stages(system: System) -> list[tuple[str, Stage]]:
+    """Each place at one of its loads; while tables are written at both: the first makes them."""
+    return [
+        (place, stage)
+        for number, (place, death) in enumerate(deaths(system).items())
+        for stage in death.stages
+        if len(death.stages) == 1
+        or stage == STAGES[number % 2]
+        or "tables" in place
+        or "jobs" in place
+    ]
 
 
 def die_and_go_on(world: World, place: str, stage: Stage, folder: Path) -> None:
@@ -79,26 +71,24 @@ def die_and_go_on(world: World, place: str, stage: Stage, folder: Path) -> None:
 
     Args:
         world: where a load begins, and what one that lives leaves.
-        place: of `DEATHS`.
+        place: of `deaths`.
         stage: which load.
         folder: for its desk.
     """
     desk, portal = world.desk(stage, folder), world.portals[stage]
-    kill_a_load(desk, portal.address, *DEATHS[place])
+    kill_a_load(desk, portal.address, deaths(world.system)[place])
     if place not in _AFTER_THE_BOOKS:
-        assert CLOCKS[stage] not in logged_cuts(desk), "a load that died counts"
+        assert world.system.clocks[stage] not in logged_cuts(desk), "a load that died counts"
     load = desk.load(portal.address)
     if place not in _AFTER_THE_BOOKS:
         assert load.problems == world.problems[stage]
     assert_same(rows_of(desk), world.expected(stage))
 
 
-def kill_a_load(desk: Desk, address: str, place: str, nth: int, when: str) -> None:
+def kill_a_load(desk: Desk, address: str, death: Death) -> None:
     """Load in another process, which dies on the way; fails where it survives."""
-    code = (
-        "from pathlib import Path; from tests.support.faults.deaths import load_and_die; "
-        f"load_and_die(Path({str(desk.folder)!r}), {address!r}, {place!r}, {nth}, {when!r})"
-    )
+    told = (desk.system.name, str(desk.folder), address, death.place, death.nth, death.when)
+    code = f"from tests.support.faults.deaths import load_and_die; load_and_die{told!r}"
     finished = subprocess.run(
         [sys.executable, "-c", code],
         cwd=PROJECT_DIR,
@@ -110,15 +100,18 @@ def kill_a_load(desk: Desk, address: str, place: str, nth: int, when: str) -> No
     assert finished.returncode == -signal.SIGKILL, finished.stderr[-2000:] or "it survived"
 
 
-def load_and_die(folder: Path, address: str, place: str, nth: int, when: str) -> None:
+def load_and_die(
+    system_name: str, folder: str, address: str, place: str, nth: int, when: str
+) -> None:
     """A load that ends by SIGKILL; run in a process of its own.
 
     Args:
+        system_name: whose account.
         folder: of the desk.
-        address: the portal's.
-        place: `module:function` or `module:class.function`.
-        nth: its call at which to die.
-        when: `before` or `after` it has done its work.
+        address: the account's.
+        place: as in `Death`.
+        nth: as in `Death`.
+        when: as in `Death`.
     """
     module_name, _, path = place.partition(":")
     owner: Any = importlib.import_module(module_name)
@@ -138,4 +131,4 @@ def load_and_die(folder: Path, address: str, place: str, nth: int, when: str) ->
         return result
 
     setattr(owner, name, dying)
-    Desk(folder).load(address)
+    Desk(system_of(system_name), Path(folder)).load(address)

@@ -8,9 +8,21 @@ from pathlib import Path
 from sources.errors import CallfunnelError
 from sources.loading import ConnectionLoad
 from tests.support.faults.comparison import assert_same, logged_cuts, rows_of
-from tests.support.faults.plans import Fault
-from tests.support.faults.portal import CLOCKS, Stage, unfired
+from tests.support.faults.plans import Fault, unfired
+from tests.support.faults.stages import Stage
+from tests.support.faults.system import System
 from tests.support.faults.world import World
+
+_REMEDIES = (
+    "run again",
+    "give it",
+    "make a new webhook",
+    "administrator",
+    "check",
+    "pay for it",
+    "lift the block",
+    "developers",
+)
 
 
 def meet(
@@ -31,11 +43,13 @@ def meet(
         folder: for its desk.
         only: read these alone (`needed` of the entities); without them everything is read.
     """
-    desk, portal = world.desk(stage, folder), world.portals[stage]
-    befallen = [entity for entity in entities if fault.befalls(entity, stage)]
+    system, desk, portal = world.system, world.desk(stage, folder), world.portals[stage]
+    befallen = [entity for entity in entities if system.befalls(fault, entity, stage)]
     assert befallen, f"{fault.name} can befall none of {entities}"
     access = portal.application() if fault.is_application else portal.address
-    plan = portal.plan(*(fault.rules(entity, stage) for entity in befallen))
+    plan = portal.plan(
+        *({**system.place(fault, entity, stage), **fault.rule} for entity in befallen)
+    )
     load: ConnectionLoad | None = None
     sentence = ""
     try:
@@ -50,15 +64,16 @@ def meet(
         assert load is not None, sentence
         said = list(load.problems)
     else:
-        ending = [entity for entity in befallen if fault.outcome_for(entity) == "raises"]
+        ending = [entity for entity in befallen if system.outcome(fault, entity) == "raises"]
         assert (load is None) == bool(ending), sentence
         if load is None:
-            assert CLOCKS[stage] not in logged_cuts(desk), "the load counts though it failed"
-            # What the whole portal refuses is no entity's.
-            assert_is_told(sentence, () if fault.is_connection_wide else _each_asking(ending))
+            assert system.clocks[stage] not in logged_cuts(desk), "the load counts though it failed"
+            # What the whole account refuses is no entity's.
+            named = () if fault.is_connection_wide else _each_asking(system, ending)
+            assert_is_told(system, sentence, named)
             said = []
         else:
-            assert_is_refused(load, _each_asking(befallen), known)
+            assert_is_refused(system, load, _each_asking(system, befallen), known)
             said = [problem for problem in load.problems if problem in known]
             others = [name for name in only if name not in befallen]
             if others:
@@ -69,23 +84,21 @@ def meet(
     assert_same(rows_of(desk, only), world.expected(stage, only))
 
 
-def assert_is_told(sentence: str, entities: Collection[str] = ()) -> None:
-    """The sentence names the portal, these entities and a remedy; no address with its secret."""
+def assert_is_told(system: System, sentence: str, entities: Collection[str] = ()) -> None:
+    """The sentence names the account, these entities and a remedy; no secret."""
     assert "127.0.0.1" in sentence
-    assert "/rest/" not in sentence
-    assert any(
-        remedy in sentence
-        for remedy in ("run again", "give it", "make a new webhook", "administrator's", "check")
-    ), sentence
+    assert system.secret not in sentence
+    assert any(remedy in sentence for remedy in _REMEDIES), sentence
     assert [name for name in entities if f" {name}: " not in sentence] == [], sentence
 
 
 def assert_is_refused(
-    load: ConnectionLoad, entities: Collection[str], known: Collection[str] = ()
+    system: System, load: ConnectionLoad, entities: Collection[str], known: Collection[str] = ()
 ) -> None:
     """The load says that it lacks these entities, and does not call them complete.
 
     Args:
+        system: of the load.
         load: what it left.
         entities: that met a fault.
         known: problems that a load without faults tells too.
@@ -96,16 +109,13 @@ def assert_is_refused(
     for found in load.entities:
         if found.entity in entities:
             assert found.problem is not None, f"{found.entity} counts as complete"
-            assert_is_told(found.problem)
+            assert_is_told(system, found.problem)
             assert found.complete_up_to is None or found.complete_up_to < load.cut_at
 
 
-def _each_asking(entities: Collection[str]) -> list[str]:
-    """Without the second table of custom fields where the first is there too.
+def _each_asking(system: System, entities: Collection[str]) -> list[str]:
+    """Without what comes with the requests of another that is there too.
 
-    Both come from one request: a fault that fails it for the first may be over for the second.
+    A fault that fails such a request for the first may be over for the second.
     """
-    asking = list(entities)
-    if {"custom_fields", "custom_field_options"} <= set(asking):
-        asking.remove("custom_field_options")
-    return asking
+    return [entity for entity in entities if system.sharing.get(entity) not in entities]

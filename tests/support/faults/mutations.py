@@ -6,146 +6,48 @@ import datetime as dt
 import shutil
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
-from sources.bitrix24 import Bitrix24Client, Bitrix24Connector
-from sources.demo.store import ENTITIES, PortalStore
 from tests.support.faults.claims import assert_claims_hold, held_by
 from tests.support.faults.comparison import assert_same, current_rows
 from tests.support.faults.desk import Desk
-from tests.support.faults.entities import READS, SMART_PROCESS, STORED
-from tests.support.faults.portal import CLOCKS, Stage, serve, unfired
-from tests.support.faults.records import MAKERS, dictionary_rows
+from tests.support.faults.plans import unfired
+from tests.support.faults.stages import Stage
 from tests.support.faults.world import World
-from tests.support.portals import NOON
-
-MUTATIONS = ("insert", "change", "delete")
-KNOWN = 3
-"""The record that changes; the next one is deleted."""
-
-_PAGED_BY_REQUEST = {
-    *(name for name, read in READS.items() if read.in_cut and name != "products"),
-    "users",
-    "departments",
-    "product_rows",
-    "task_history",
-    "timeline_comments",
-}
-_STAMPS = ("DATE_MODIFY", "UPDATED_TIME", "LAST_UPDATED", "CHANGED_DATE")
-_OWNER_STAMPS = {
-    "product_rows": ("deal", "DATE_MODIFY"),
-    "timeline_comments": ("deal", "DATE_MODIFY"),
-    "task_history": ("task", "CHANGED_DATE"),
-}
-_WRITTEN_ONCE = (
-    "lead_stage_history",
-    "stage_history",
-    "invoice_stage_history",
-    "task_history",
-    "activity_bindings",
-)
-_NEVER_DELETED = (
-    "users",  # dismissed
-    "categories",
-    "statuses",
-    "currencies",
-    "custom_fields",
-    "custom_field_options",
-    "activity_bindings",
-)
-_OWNER_FIELDS = {"product_row": "OWNER_ID", "timeline_comment": "ENTITY_ID"}
-
-
-def mutations(entity: str, stage: Stage, kinds: Collection[str]) -> list[dict[str, Any]]:
-    """Rules that change the portal's records while the entity is being read.
-
-    A deleted row moves the rest of a list by offsets one place forwards. What a first load reads
-    comes in one batch, so there it changes between the count and that.
-    """
-    read, stored = READS[entity], STORED[entity]
-    is_second_page = stage == "increment" or not read.in_cut
-    place = {
-        "method": read.method,
-        "where": dict(read.where),
-        "nth": min(read.in_cut, 1) + (2 if is_second_page and entity in _PAGED_BY_REQUEST else 1),
-    }
-    clock = CLOCKS[stage]
-    stamp = {name: clock.isoformat() for name in _STAMPS if name in ENTITIES[stored].columns}
-    rules: list[dict[str, Any]] = []
-    if "insert" in kinds:
-        row = _inserted(entity, (clock - NOON).total_seconds() / 60)
-        rules.append({**place, "action": "insert", "entity": stored, "row": row})
-    if "change" in kinds and entity not in _WRITTEN_ONCE:
-        row = {**stamp, **_changed(stored)}
-        rules.append({**place, "action": "change", "entity": stored, "id": KNOWN, "row": row})
-    if "delete" in kinds and entity not in _NEVER_DELETED:
-        rules.append({**place, "action": "delete", "entity": stored, "id": KNOWN + 1})
-    if entity in _OWNER_STAMPS:
-        # Whoever writes a detail changes its owner.
-        owner, name = _OWNER_STAMPS[entity]
-        row = {name: (clock + dt.timedelta(minutes=5)).isoformat()}
-        rules.append({**place, "action": "change", "entity": owner, "id": KNOWN, "row": row})
-    return rules
 
 
 def change_on_the_way(world: World, stage: Stage, kinds: Collection[str], folder: Path) -> None:
-    """Load while records change; then load once more and compare with a load of the final portal.
+    """Load while records change; then load once more and compare with a load of the final account.
 
     The first of these loads may lack what came on the way, but no more than it says.
 
     Args:
         world: where a load begins.
         stage: which load.
-        kinds: of `MUTATIONS`, each befalling every entity that allows it.
-        folder: for the portal that changes, and the desks.
+        kinds: of the system's, each befalling every entity that allows it.
+        folder: for the account that changes, and the desks.
     """
-    source = world.portals[stage].portal.store
+    system, source = world.system, world.portals[stage].portal.store
     source.query("pragma wal_checkpoint(truncate)")
     shutil.copy(source.path, folder / "moving.sqlite")
     desk = world.desk(stage, folder / "desk")
     with (
-        PortalStore(folder / "moving.sqlite") as store,
-        serve(store, folder / "tokens") as portal,
+        system.open(folder / "moving.sqlite") as store,
+        system.serve(store, folder / "tokens") as portal,
     ):
-        rules = [rule for entity in READS for rule in mutations(entity, stage, kinds)]
+        rules = [
+            rule for entity in system.entities for rule in system.mutations(entity, stage, kinds)
+        ]
         plan = portal.plan(*rules)
-        before = held_by(store)
+        before = held_by(system, store)
         cut_at = desk.load(portal.address).cut_at
         portal.plan()
         assert not unfired(plan)
-        assert_claims_hold(desk, cut_at, before, held_by(store))
+        assert_claims_hold(desk, cut_at, before, held_by(system, store))
         # What a detail's last change leaves is read at the next load, an hour later.
-        store.clock = CLOCKS[stage] + dt.timedelta(hours=1)
-        assert desk.load(portal.address).problems == ()
-        fresh = Desk(folder / "fresh")
+        store.clock = system.clocks[stage] + dt.timedelta(hours=1)
+        assert desk.load(portal.address, sweeps=system.sweeps_alone).problems == ()
+        fresh = Desk(system, folder / "fresh")
         fresh.load(portal.address)
-    entities = Bitrix24Connector(
-        Bitrix24Client("http://127.0.0.1/rest/1/x/"), "main", (SMART_PROCESS,)
-    ).entities
+        with system.connector(portal.address, ()) as connector:
+            entities = connector.entities
     assert_same(current_rows(desk, entities), current_rows(fresh, entities))
-
-
-def _inserted(entity: str, minutes: float) -> dict[str, Any]:
-    stored = STORED[entity]
-    if stored in ("product_row", "timeline_comment"):
-        return {**MAKERS[stored](991, minutes), _OWNER_FIELDS[stored]: KNOWN}
-    if stored == "task_history":
-        return {**MAKERS[stored](991, minutes), "TASK_ID": KNOWN}
-    if stored in MAKERS:
-        return MAKERS[stored](990, minutes)
-    if stored == "category":
-        return {"ID": 990, "NAME": "New", "SORT": 1, "IS_DEFAULT": 0, "ENTITY_TYPE_ID": 2}
-    if stored == "currency":
-        return {"ID": 990, "CURRENCY": "KZT", "AMOUNT": "1.00", "AMOUNT_CNT": 1}
-    row = dict(dictionary_rows(stored, 0)[-1], ID=990)
-    if stored == "status":
-        row["STATUS_ID"] = "S990"
-    if stored == "custom_field":
-        row |= {"ID": 990 + len(entity), "FIELD_NAME": f"UF_CRM_{entity.upper()}"}
-    return row
-
-
-def _changed(stored: str) -> dict[str, Any]:
-    names = ("TITLE", "NAME", "SUBJECT", "LABEL", "COMMENT", "PRODUCT_NAME", "CALL_RECORD_URL")
-    written = [name for name in (*names, "FULL_NAME") if name in ENTITIES[stored].columns]
-    return {written[0]: "Changed on the way"}

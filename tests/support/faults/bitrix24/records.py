@@ -9,13 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tests.support.faults.entities import SMART_PROCESS
+from tests.support.faults.bitrix24.entities import SMART_PROCESS
+from tests.support.faults.stages import CHANGED, FIRST_IDS
 from tests.support.portals import at, call_row, deal_row, history_row
 
-FIRST_IDS = range(1, 131)
-"""Of every entity but the dictionaries, at the first load."""
-CHANGED = 30 * 60
-"""Minutes after NOON at which everything of the increment happened."""
 DICTIONARIES = ("user", "department", "status", "currency", "custom_field")
 """What `dictionary_rows` makes, by the portal's own names."""
 

@@ -12,7 +12,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sources.bitrix24.oauth import OAuth
 from sources.demo.faults import FaultPlan
@@ -21,20 +21,17 @@ from sources.demo.portal import Portal
 from sources.demo.server import serve_in_thread
 from sources.demo.store import PortalStore
 from sources.tokens import TokenStore
-from tests.support.faults.entities import SMART_PROCESS, STORED
-from tests.support.faults.records import (
-    CHANGED,
+from tests.support.faults.bitrix24.entities import SMART_PROCESS, STORED
+from tests.support.faults.bitrix24.records import (
     DICTIONARIES,
-    FIRST_IDS,
     MAKERS,
     comment_row,
     dictionary_rows,
     product_row,
 )
+from tests.support.faults.stages import CHANGED, FIRST_IDS, LAST_ID, Stage
 from tests.support.portals import NOON, make_portal
 
-Stage = Literal["first", "increment"]
-STAGES: tuple[Stage, ...] = ("first", "increment")
 CLOCKS: Mapping[Stage, dt.datetime] = {
     "first": NOON + dt.timedelta(hours=24),
     "increment": NOON + dt.timedelta(hours=48),
@@ -75,7 +72,7 @@ def change_faulty_portal(store: PortalStore) -> None:
         store.insert(entity, dictionary_rows(entity, CHANGED))
     store.insert("category", [{"ID": 0, "NAME": "Renamed", "SORT": 11, "IS_DEFAULT": 1}])
     for entity, make in MAKERS.items():
-        new = [make(number, CHANGED) for number in range(FIRST_IDS.stop, 201)]
+        new = [make(number, CHANGED) for number in range(FIRST_IDS.stop, LAST_ID + 1)]
         is_changing = entity not in ("stage_history", "lead_stage_history", "invoice_stage_history")
         changed = [make(number, CHANGED) for number in range(41, 101)] if is_changing else []
         store.insert(entity, [*changed, *new])
@@ -128,12 +125,3 @@ def serve(store: PortalStore, tokens: Path) -> Iterator[FaultyPortal]:
     portal = Portal(store, oauth=OAuthServer(*_CLIENT))
     with serve_in_thread(portal) as address:
         yield FaultyPortal(portal, address, tokens)
-
-
-def unfired(plan: FaultPlan) -> list[str]:
-    """Rules that befell nothing: such a test would prove nothing."""
-    return [
-        f"{rule.action} at {rule.method} {rule.where} ({plan._counts[place]} of {rule.nth})"
-        for place, rule in enumerate(plan.rules)
-        if plan._counts[place] < rule.nth
-    ]

@@ -102,8 +102,3 @@ def needed(*entities: str) -> tuple[str, ...]:
     """The entities, what owns their rows, and two others to be read beside them."""
     owning = (owner for entity in entities for owner in _OWNING.get(entity, ()))
     return tuple(dict.fromkeys((*_COMPANIONS, *owning, *entities)))
-
-
-def table_of(entity: str) -> str:
-    """Its raw table."""
-    return "smart_items" if entity.startswith("smart_items") else entity
