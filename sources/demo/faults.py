@@ -12,8 +12,9 @@ A file (JSON or TOML) of rules, for tests of clients against a portal that misbe
 `method` is a method of Bitrix24, or for amoCRM an address like `leads`, `leads/{id}` or
 `contacts/notes`, whose parameters are taken as they are written: `{"filter[id]" = "5"}`.
 
-Most actions befall a whole request and count requests. `operation_limit`, `error` and
-`command_error` befall a command: inside a batch they count commands, and stand in `result_error`.
+Most actions befall a whole request and count requests. `operation_limit`, `error`,
+`command_error` and `misread` befall a command: inside a batch they count commands, and the errors
+stand in `result_error`.
 """
 
 from __future__ import annotations
@@ -107,6 +108,22 @@ class Error(Rule):
     description: str = ""
 
 
+class Misread(Rule):
+    """The answer to another question: the command is read with other parameters than were given.
+
+    `{start = 0}` or `{page = 1}` is a page that repeats, whatever page was asked for, `{limit =
+    50}` one that is silently shorter. The frame of the answer says what was asked for.
+    """
+
+    of_commands: ClassVar[bool] = True
+    action: Literal["misread"]
+    parameters: dict[str, str | int] = pydantic.Field(min_length=1)
+
+    def misread(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters that are answered, as they would stand in a query."""
+        return {**given, **{name: str(value) for name, value in self.parameters.items()}}
+
+
 class Change(Rule):
     """A record is added, changed or deleted just before the request is answered.
 
@@ -167,7 +184,7 @@ class Change(Rule):
 
 
 AnyRule = Annotated[
-    Refusal | Broken | Delay | OperationLimit | Error | Change,
+    Refusal | Broken | Delay | OperationLimit | Error | Misread | Change,
     pydantic.Field(discriminator="action"),
 ]
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sources.demo.access import Access, Webhook
-from sources.demo.faults import Error, FaultPlan, OperationLimit
+from sources.demo.faults import Error, FaultPlan, Misread, OperationLimit
 from sources.demo.limiter import LeakyBucket, OperatingTime
 from sources.demo.methods import (
     LISTS,
@@ -240,7 +240,7 @@ class Answering:
         portal.calls[method] += 1
         if portal.faults.get(method):
             raise portal.faults[method].pop(0)
-        self._meet_planned_fault(command, in_batch)
+        command = self._meet_planned_fault(command, in_batch)
         limit = portal.operating_limit_seconds
         account = self.access.account
         if limit is not None and portal.baskets.seconds(account, method) >= limit:
@@ -274,10 +274,14 @@ class Answering:
             scopes=self.access.scopes,
         )
 
-    def _meet_planned_fault(self, command: Command, in_batch: bool) -> None:
+    def _meet_planned_fault(self, command: Command, in_batch: bool) -> Command:
+        """The command as it is read."""
         plan = self.portal.fault_plan
         rule = plan and plan.for_command((command.method, command.parameters), in_batch=in_batch)
         if isinstance(rule, OperationLimit):
             raise OperationTimeLimit(rule.seconds)
         if isinstance(rule, Error):
             raise MethodError(rule.status, rule.code, rule.description)
+        if isinstance(rule, Misread):
+            return Command(command.method, rule.misread(command.parameters))
+        return command

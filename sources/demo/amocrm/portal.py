@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sources.demo.amocrm.methods import METHODS, Answer
@@ -24,7 +24,7 @@ from sources.demo.amocrm.problems import (
 )
 from sources.demo.amocrm.store import AmoStore
 from sources.demo.amocrm.views import Request
-from sources.demo.faults import Error, FaultPlan, OperationLimit
+from sources.demo.faults import Error, FaultPlan, Misread, OperationLimit
 from sources.demo.limiter import SlidingWindow
 
 BLOCK_AFTER = 20
@@ -131,6 +131,9 @@ class AmoPortal:
             raise Problem(rule.status, rule.description, title=str(rule.code))
         if method.is_for_admins and not self.is_admin:
             raise forbidden()
+        if isinstance(rule, Misread):
+            body = method.answer(replace(request, parameters=rule.misread(request.parameters)))
+            return body and {**body, **({"_page": int(written["page"])} if "_page" in body else {})}
         return method.answer(request)
 
 

@@ -180,6 +180,13 @@ def test_a_command_error_leaves_single_requests_alone(faulty: Faulty) -> None:
     assert faulty.batch("crm.deal.list")["result"]["result_error"] == []
 
 
+def test_a_command_is_read_with_other_parameters(faulty: Faulty) -> None:
+    faulty.plan({"action": "misread", "parameters": {"start": 50}, "nth": 2})
+    body = faulty.batch("crm.deal.list?start=0", "crm.deal.list?start=0")["result"]["result"]
+    assert [len(body[name]) for name in ("c0", "c1")] == [3, 0]
+    assert faulty.total() == 3
+
+
 def test_records_change_just_before_the_answer(faulty: Faulty) -> None:
     created = (NOON.replace(hour=13)).isoformat()
     faulty.plan(

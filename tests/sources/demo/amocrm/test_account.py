@@ -291,6 +291,17 @@ def test_a_connection_breaks_before_or_inside_an_answer(office: Office) -> None:
     assert office.get().status_code == 200
 
 
+def test_a_page_repeats_and_a_limit_falls_without_a_word(office: Office) -> None:
+    office.plan(
+        {"action": "misread", "parameters": {"page": 1, "limit": 2}, "where": {"page": 2}},
+        {"action": "misread", "parameters": {"page": 99}, "nth": 2},
+    )
+    body = office.get("leads?page=2&limit=3").json()
+    assert (body["_page"], [lead["id"] for lead in body["_embedded"]["leads"]]) == (2, [1, 2])
+    assert "next" in body["_links"]
+    assert office.get("leads?page=1").status_code == 204
+
+
 def test_an_error_names_its_status_and_detail(office: Office) -> None:
     office.plan({"action": "error", "status": 504, "description": "heavy"})
     refused = office.get()
