@@ -114,6 +114,15 @@ def fifty_rows_error(host: str, path: str, asked: int) -> AmoError:
     )
 
 
+def contradiction_error(host: str, path: str) -> AmoError:
+    """Pages of one list that can't be true together, also when asked for again."""
+    return AmoError(
+        f"{host} answered {path} with a page that repeats another one, or holds nothing though "
+        f"rows stand behind it: rows would be skipped; {ASK}",
+        "contradiction",
+    )
+
+
 def _said(body: Mapping[str, Any]) -> str:
     """What the server says, and of a validation what is wrong with which parameter."""
     words = str(

@@ -14,22 +14,30 @@ that is restored from the recycle bin does enter in the middle; the first read a
 Several pages in flight break the argument, since the page before is then not read later than the
 page behind. So the pages are cut into lanes, each read backwards, and where two lanes meet, what
 may have moved from the upper into the lower one meanwhile is read once more (`_seam`).
+
+All this believes what the server says. A page that repeats another one, or holds nothing though
+rows stand behind it, would lose the rows that it should hold: where one does, both pages and those
+between them are asked for again (`_Seen`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
 from sources.amocrm.client import AmoClient, Answer, maximum
+from sources.amocrm.errors import contradiction_error
 
 LANES = 4
 """Pages in flight: answers of 250 cards take about half a second, seven of them may start in one
 second."""
 FEWEST_PAGES = 4
 """A lane of fewer pages does not pay for its seam."""
+TRIES = 5
+"""How often pages are asked for that can't be true together. In a list that people work in they are
+once in a while: when as many rows as a page holds vanish between two requests."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,32 @@ class _Lane:
         self.next -= 1
 
 
+class _Seen:
+    """What the pages of one reading held."""
+
+    def __init__(self) -> None:
+        self._pages: dict[str, int] = {}
+        self._empty: set[int] = set()
+
+    def conflict(self, number: int, answer: Answer) -> int | None:
+        """Note a page; the number of another one that can't be true beside it.
+
+        That is one with the same rows, or, of two, an empty one before one with rows.
+        """
+        if not answer.rows:
+            self._empty.add(number)
+            return max((page for page in self._pages.values() if page > number), default=None)
+        ends = repr([_key(answer.rows[0]), _key(answer.rows[-1]), len(answer.rows)])
+        if (other := self._pages.setdefault(ends, number)) != number:
+            return other
+        return min((page for page in self._empty if page < number), default=None)
+
+    def forget(self, numbers: Collection[int]) -> None:
+        """These pages were read again: what was noted of them is void."""
+        self._pages = {ends: page for ends, page in self._pages.items() if page not in numbers}
+        self._empty.difference_update(numbers)
+
+
 class PageReader:
     """Reads the lists of one account; made per load, closed after it."""
 
@@ -94,24 +128,49 @@ class PageReader:
         return self.client.get(listing.path, listing.page(number))
 
     def last_page(self, listing: Listing) -> int:
-        """The number of the last page that holds rows, by doubling and bisection; 0: no rows."""
-        answer = self.page(listing, 1)
-        if not answer.has_next:
-            return 1 if answer.rows else 0
-        low, high = 1, 2
-        while (answer := self.page(listing, high)).rows:
-            if not answer.has_next:
-                return high
-            low, high = high, high * 2
-        while high - low > 1:
-            middle = (low + high) // 2
+        """The number of the last page that holds rows, by doubling and bisection; 0: no rows.
+
+        Raises:
+            AmoError: pages repeat, or are said to follow and do not.
+        """
+        for _ in range(TRIES):
+            found = self._search(listing)
+            if found is not None:
+                return found
+        raise contradiction_error(self.client.host, listing.path)
+
+    def _search(self, listing: Listing) -> int | None:
+        """The number of the last page that holds rows; None where the answers contradict."""
+        seen = _Seen()
+        low, high, middle = 0, 0, 1
+        while True:
             answer = self.page(listing, middle)
+            if answer.rows and seen.conflict(middle, answer) is not None:
+                return None
             if answer.rows and not answer.has_next:
                 return middle
             low, high = (middle, high) if answer.rows else (low, middle)
-        return low
+            if high - low == 1:
+                # A last page of which another is said to follow: which of the two has changed?
+                return 0 if low == 0 else None
+            middle = (low + high) // 2 if high else low * 2
 
-    def backwards(self, listing: Listing, lanes: int | None = None) -> Iterator[Answer]:
+    def _together(self, listing: Listing, bottom: int, top: int) -> dict[int, Answer]:
+        """Pages from `top` down to `bottom`, by their numbers, that can be true together."""
+        for _ in range(TRIES):
+            seen = _Seen()
+            answers: dict[int, Answer] = {}
+            for number in range(top, bottom - 1, -1):
+                answers[number] = self.page(listing, number)
+                if seen.conflict(number, answers[number]) is not None:
+                    break
+            else:
+                return answers
+        raise contradiction_error(self.client.host, listing.path)
+
+    def backwards(
+        self, listing: Listing, lanes: int | None = None, *, moves_to_end: bool = False
+    ) -> Iterator[Answer]:
         """All pages, the last one first: a row may come twice, but none is skipped.
 
         For lists in which rows vanish anywhere, and new ones come in only at the end.
@@ -119,12 +178,20 @@ class PageReader:
         Args:
             listing: the list.
             lanes: 1 for a list that is not in the order of a numeric id.
+            moves_to_end: rows that change meanwhile move to the end, behind what was read: it is
+                read once more.
         """
         first = self.page(listing, 1)
         if not first.has_next:
             yield first
             return
-        yield from self.descending(listing, self.last_page(listing), lanes=lanes)
+        last = self.last_page(listing)
+        yield from self.descending(listing, last, lanes=lanes)
+        has_next = moves_to_end
+        while has_next:
+            answer = self.page(listing, last)
+            yield answer
+            last, has_next = last + 1, answer.has_next
 
     def descending(
         self, listing: Listing, top: int, bottom: int = 1, lanes: int | None = None
@@ -140,8 +207,12 @@ class PageReader:
         Yields:
             Pages, with one lane from `top` to `bottom`, otherwise in no particular order; a row
             may come twice.
+
+        Raises:
+            AmoError: pages repeat, or hold nothing though rows stand behind them.
         """
         pages = _cut(top, bottom, lanes or self._lanes)
+        seen = _Seen()
         under_way: dict[Future[Answer], _Lane] = {}
         try:
             for lane in pages:
@@ -150,11 +221,14 @@ class PageReader:
                 done, _ = wait(under_way, return_when=FIRST_COMPLETED)
                 for future in done:
                     lane = under_way.pop(future)
-                    answer = future.result()
-                    lane.take(answer)
+                    answers = {lane.next: future.result()}
+                    if other := seen.conflict(lane.next, answers[lane.next]):
+                        answers = self._together(listing, *sorted((lane.next, other)))
+                        seen.forget(answers)
+                    lane.take(answers[lane.next])
                     if lane.next >= lane.bottom:
                         under_way[self._submit(listing, lane)] = lane
-                    yield answer
+                    yield from answers.values()
         finally:
             for future in under_way:
                 future.cancel()
@@ -182,6 +256,12 @@ class PageReader:
 def ids_of(rows: Sequence[Any]) -> list[int]:
     """The ids that can be read."""
     return [found for row in rows if (found := id_of(row)) is not None]
+
+
+def _key(row: Any) -> Any:
+    """What tells a row apart."""
+    known = (row.get("id") or row.get("uid")) if isinstance(row, dict) else None
+    return row if known is None else known
 
 
 def id_of(row: Any) -> int | None:

@@ -46,6 +46,29 @@ class ChangingList:
             return Answer({}, cut, bool(cut) and len(rows) > page * limit, NOW)
 
 
+class ConfusedList(ChangingList):
+    """Answers some requests for a page with another one.
+
+    Attributes:
+        confused: the page asked for to the page that is answered.
+        times: how often in all.
+    """
+
+    def __init__(self, rows: list[dict[str, Any]], confused: Mapping[int, int], times: int) -> None:
+        super().__init__(rows, lambda rows: None)
+        self.confused = confused
+        self.times = times
+
+    def get(self, path: str, parameters: Mapping[str, Any]) -> Answer:
+        """One page, or another."""
+        page = parameters["page"]
+        with self._guard:
+            is_due = page in self.confused and self.times > 0
+            self.times -= is_due
+        given = self.confused[page] if is_due else page
+        return super().get(path, {**parameters, "page": given})
+
+
 class ChangingEvents(ChangingList):
     """Events, newest first, by closed or half-open windows of creation."""
 

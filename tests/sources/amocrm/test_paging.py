@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from sources.amocrm.errors import AmoError
 from sources.amocrm.paging import Listing, PageReader, ids_of
-from tests.support.fake_amo import ChangingList
+from tests.support.fake_amo import ChangingList, ConfusedList
 
 LISTING = Listing("leads", {"order": {"id": "asc"}}, limit=3)
 
@@ -113,6 +114,43 @@ def test_without_its_seams_a_list_in_lanes_would_lose_rows(
         }
         lost += len({10 * n for n in range(1, 91)} - gone - found)
     assert lost > 0
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("given", [1, 4, 7, 99])
+def test_a_page_that_repeats_another_one_or_is_empty_is_asked_for_again(
+    readers: list[PageReader], given: int, times: int, lanes: int
+) -> None:
+    for asked in {*range(2, 20)} - {given}:
+        account = ConfusedList(cards(55), {asked: given}, times)
+        pages = reader_of(readers, account, lanes).backwards(LISTING)
+        found = {number for answer in pages for number in ids_of(answer.rows)}
+        assert found == {10 * n for n in range(1, 56)}, asked
+
+
+@pytest.mark.parametrize("confused", [dict.fromkeys(range(1_000), 1), {7: 6}, {7: 99}, {18: 3}])
+def test_pages_that_contradict_each_other_for_good_are_told(
+    readers: list[PageReader], confused: dict[int, int]
+) -> None:
+    account = ConfusedList(cards(55), confused, 1_000)
+    with pytest.raises(AmoError, match=r"leads with a page that repeats .* run again"):
+        list(reader_of(readers, account).backwards(LISTING))
+    assert len(account.asked) < 150
+
+
+def test_a_row_that_moves_to_the_end_is_read_there(readers: list[PageReader]) -> None:
+    def changes(rows: list[dict[str, Any]]) -> None:
+        if len(account.asked) == 7 and rows[0]["id"] == 10:
+            rows.append(rows.pop(0))
+
+    account = ChangingList(cards(12), changes)
+    reader = reader_of(readers, account)
+    answers = list(reader.backwards(LISTING, lanes=1, moves_to_end=True))
+    assert {number for answer in answers for number in ids_of(answer.rows)} == {
+        10 * n for n in range(1, 13)
+    }
+    assert account.rows[-1]["id"] == 10
 
 
 def test_every_page_is_asked_for_with_all_its_parameters() -> None:
