@@ -177,6 +177,9 @@ class Connector(Protocol):
     def ids(self, entity: str, upper_id: int) -> Any:
         """All ids of an entity up to one, as the system has them now: an Arrow int64 array."""
 
+    def confirm_gone(self, entity: str, ids: Sequence[int]) -> list[int]:
+        """Those of the ids that `ids` did not bring which the system has no more indeed."""
+
     def details(self, warehouse: duckdb.DuckDBPyConnection, limit: int, tally: Tally) -> Any:
         """Owners whose details are due, at most `limit` of each kind; None where there are none."""
 

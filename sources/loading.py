@@ -218,7 +218,7 @@ def _sweep(load: _Load) -> None:
                 "run."
             )
         load.swept[entity.name] = swept.unreadable
-        load.gone[entity.name] = swept.gone
+        load.gone[entity.name] = load.connector.confirm_gone(entity.name, swept.gone)
         if swept.missing:
             missing[entity.name] = swept.missing
     if missing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -144,6 +144,21 @@ class AmoConnector:
         self._swept[entity] = len(known) + found.null_count
         self._vanished.pop(entity, None)
         return pa.concat_arrays([known, pa.nulls(found.null_count, pa.int64())])
+
+    def confirm_gone(self, entity: str, ids: Sequence[int]) -> list[int]:
+        """Those of the ids that the account has no more, asked for by their ids.
+
+        A record that is restored from the recycle bin meanwhile moves those behind it, and one of
+        them onto a page that the sweep has read already.
+        """
+        there = {
+            number
+            for _, listing in self.lists[entity].by_ids(ids)
+            for number in ids_of(self._reading().page(listing, 1).rows)
+        }
+        skipped = there.intersection(ids)
+        self._swept[entity] += len(skipped)
+        return [number for number in ids if number not in skipped]
 
     def details(
         self, warehouse: duckdb.DuckDBPyConnection, limit: int, tally: Tally

@@ -12,9 +12,11 @@ behind; `sources.amocrm.paging` has the argument. What would be skipped is a row
 restored from the recycle bin pushes onto a page already read: restoring is an event, and when one
 has happened since the read began, the list is read again.
 
-What has changed is asked for by a closed window of `updated_at`, which ends at the cut, in the
-order of ids: rows that are changed meanwhile leave the window (the next load has them), none
-enters, and no tie of two times makes the order of the pages unsteady.
+What has changed is asked for by closed windows of `updated_at`, in the order of ids: rows that are
+changed meanwhile leave a window (the next load has them), and no tie of two times makes the order
+of the pages unsteady. None enters the first window, which ends an hour before the cut. Into the
+second one, up to the cut, rows may come that were stamped before they could be seen; what they
+push onto a page already read is as young as they, and within the overlap of the next load.
 """
 
 from __future__ import annotations
@@ -38,8 +40,6 @@ from sources.extraction import Tables
 PAGES_PER_PACKAGE = 400
 """100,000 rows of one entity are merged at once: bounds memory, and what an interruption costs."""
 EVENTS_PER_PACKAGE = 100_000
-IDS_PER_REQUEST = 100
-"""250 of them, in PHP's brackets, would be too long for an address."""
 OVERLAP_SECONDS = 3600
 """Records are stamped before they are visible."""
 REREADS = 2
@@ -90,9 +90,14 @@ class Lister:
         if not state.get("is_read"):
             yield from self._first_read(state)
             return
-        changed = {"updated_at": {"from": state["updated_since"], "to": unix(self.cut.at)}}
-        yield from self._tables(self.extraction.reader.backwards(self.entity.listing(changed)))
-        state["updated_since"] = unix(self.cut.at) - OVERLAP_SECONDS
+        since, last = int(state["updated_since"]), unix(self.cut.at)
+        settled = max(since, last - OVERLAP_SECONDS)
+        # They share a second: whether the bounds belong to a window is not documented.
+        for first, end in ((since, settled + 1), (settled - 1, last)):
+            changed = {"updated_at": {"from": first, "to": end}}
+            pages = self.extraction.reader.backwards(self.entity.listing(changed))
+            yield from self._tables(pages)
+        state["updated_since"] = last - OVERLAP_SECONDS
 
     def _first_read(self, state: dict[str, Any]) -> Tables:
         reader, listing = self.extraction.reader, self.entity.listing()
@@ -128,7 +133,9 @@ class Lister:
 
     def _whole(self) -> Tables:
         # Not in the order of ids: one page after the other.
-        pages = self.extraction.reader.backwards(self.entity.listing(), lanes=1)
+        pages = self.extraction.reader.backwards(
+            self.entity.listing(), lanes=1, moves_to_end="updated_at" in self.entity.order
+        )
         yield from self._tables(pages)
 
     def _created(self, start: dt.datetime, end: dt.datetime) -> Tables:
@@ -149,9 +156,8 @@ class Lister:
     def _by_ids(self, ids: list[int]) -> Tables:
         """Rows with these ids."""
         gone = 0
-        for first in range(0, len(ids), IDS_PER_REQUEST):
-            part = ids[first : first + IDS_PER_REQUEST]
-            answer = self.extraction.reader.page(self.entity.listing({"id": part}), 1)
+        for part, listing in self.entity.by_ids(ids):
+            answer = self.extraction.reader.page(listing, 1)
             gone += len(set(part) - {id_of(row) for row in answer.rows})
             yield from self._tables([answer])
         self.vanished[self.entity.name] = gone

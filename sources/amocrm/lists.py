@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,8 @@ from sources.raw_tables import RawTable
 
 SWEEP_DAYS = 7
 """People delete cards and tasks; the system has no count that would tell."""
+IDS_PER_REQUEST = 100
+"""250 of them, in PHP's brackets, would be too long for an address."""
 BY_ID: Mapping[str, str] = {"id": "asc"}
 """The one order that every list knows, that is total, and in which no change moves a row."""
 
@@ -66,6 +68,12 @@ class AmoList:
         merged = {**self.filters, **(filters or {})}
         asked = {**self.parameters, "order": self.order}
         return Listing(self.path, {**asked, "filter": merged} if merged else asked)
+
+    def by_ids(self, ids: Sequence[int]) -> Iterator[tuple[Sequence[int], Listing]]:
+        """Ids in parts, and the list of the rows with these, of one page."""
+        for first in range(0, len(ids), IDS_PER_REQUEST):
+            part = ids[first : first + IDS_PER_REQUEST]
+            yield part, self.listing({"id": part})
 
     def newest(self) -> dict[str, Any]:
         """Parameters of a page that holds the row with the highest id."""

@@ -165,6 +165,10 @@ class Bitrix24Connector:
             commands[f"{name}_counted"] = entity.command({**counted, "start": 0})
         return commands
 
+    def confirm_gone(self, entity: str, ids: Sequence[int]) -> list[int]:
+        """All of them: pages that begin behind an id skip none."""
+        return list(ids)
+
     def recount(self, cut: Cut, entities: Collection[str]) -> Cut:
         """The same cut with the named entities counted anew, up to the same ids.
 

@@ -9,12 +9,21 @@ from typing import Any
 import duckdb
 import pytest
 
-from sources.amocrm import TABLES, AmoClient, AmoConnector, LongLivedToken, lister, windows
+from sources.amocrm import (
+    TABLES,
+    AmoClient,
+    AmoConnector,
+    LongLivedToken,
+    client,
+    lister,
+    windows,
+)
 from sources.backfill import backfill_connection
 from sources.connection import Request, Tally
 from sources.demo.amocrm.portal import AmoPortal
 from sources.demo.amocrm.problems import forbidden
-from sources.demo.amocrm.store import AmoStore
+from sources.demo.amocrm.store import ENTITIES, AmoStore
+from sources.demo.faults import FaultPlan
 from sources.demo.server import serve_in_thread
 from sources.errors import SourceError
 from sources.loading import ConnectionLoad, EntityLoad, LoadOptions, load_connection
@@ -143,8 +152,8 @@ def test_what_is_new_and_what_has_changed_comes_by_the_next_load(account: Accoun
     ]
     # The new one, and the one in the overlap of the two loads.
     assert (second["events"].rows_reported, second["events"].unexplained) == (2, 0)
-    # Newest, recycle bin, increment: a page each.
-    assert account.portal.calls["leads"] == 3
+    # Newest, recycle bin, what changed until an hour ago and since: a page each.
+    assert account.portal.calls["leads"] == 4
 
 
 def test_the_events_that_a_load_has_read_are_counted_against_raw(account: Account) -> None:
@@ -294,6 +303,47 @@ def test_what_a_sweep_misses_meanwhile_does_not_count(account: Account) -> None:
         run(account.pipeline(), connector.source(cut, Tally(), request))
         assert connector.recount(cut, ["leads"]).reported["leads"].rows == 2
         connector.close()
+
+
+def test_a_row_that_becomes_visible_late_hides_no_other(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is stamped before the cut, so that it enters the list of what has changed."""
+    monkeypatch.setattr(client, "LIMITS", {**client.LIMITS, "leads": 3})
+    store, portal = account.store, account.portal
+    store.insert("lead", [lead_row(n) for n in range(1, 10)])
+    account.load()
+    account.next_day()
+    for n in range(2, 10):
+        store.insert("lead", [lead_row(n, responsible_user_id=2, updated_at=at(30 * 60))])
+    row = {"updated_at": store.clock.isoformat()}
+    late = {"action": "change", "entity": "lead", "id": 1, "row": row}
+    # To find the last page, then to read it.
+    place = {"method": "leads", "where": {"page": "2", "order[id]": "asc"}, "nth": 2}
+    portal.fault_plan = FaultPlan([{**place, **late}], entities=ENTITIES)
+    account.load()
+    assert portal.fault_plan.fired == {"change": 1}
+    owners = account.rows("select responsible_user_id from raw.leads order by id")
+    assert owners == [(1,)] + [(2,)] * 8
+
+
+def test_a_lead_that_the_sweep_has_skipped_does_not_count_as_deleted(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is restored meanwhile and pushes it onto a page that was read before."""
+    monkeypatch.setattr(client, "LIMITS", {**client.LIMITS, "leads": 3})
+    store, portal = account.store, account.portal
+    store.insert("lead", [lead_row(n, is_deleted=int(n == 1)) for n in range(1, 10)])
+    account.load()
+    account.next_day()
+    store.purge("lead", 5)
+    restored = {"action": "change", "entity": "lead", "id": 1, "row": {"is_deleted": 0}}
+    place = {"method": "leads", "where": {"page": "2", "order[id]": "asc"}, "nth": 2}
+    portal.fault_plan = FaultPlan([{**place, **restored}], entities=ENTITIES)
+    swept = account.load(LoadOptions(sweeps=True))["leads"]
+    assert portal.fault_plan.fired == {"change": 1}
+    assert account.ids("deleted_records") == [5]
+    assert (swept.rows_deleted, swept.unexplained) == (1, 0)
 
 
 def test_versions_of_owners_deadlines_and_users_are_kept(account: Account) -> None:
