@@ -5,17 +5,20 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from tests.support.faults.system import system_of
+from tests.support.faults.waits import Waits
 from tests.support.faults.world import World, fault_free_world
 
 
 @pytest.fixture(autouse=True)
-def no_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
+def waits(monkeypatch: pytest.MonkeyPatch) -> Waits:
+    found = Waits()
+    for user in ("tenacity.nap", "tenacity", "sources.amocrm.client"):
+        monkeypatch.setattr(f"{user}.time", found)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ def world(bitrix24_world: World) -> World:
 def test_a_fault_that_ends_a_load_is_told_and_healed(
     world: World, folder: Path, stage: Stage, name: str, entity: str
 ) -> None:
-    meet(world, FAULTS[name], [entity], stage, folder, needed(entity))
+    meet(world, {entity: FAULTS[name]}, stage, folder, needed(entity))
 
 
 @pytest.mark.parametrize("name", [name for name in FAULTS if FAULTS[name].outcome == "passes"])
@@ -53,7 +53,7 @@ def test_a_fault_that_ends_a_load_is_told_and_healed(
 def test_a_passing_fault_at_every_entity_costs_no_row(
     world: World, folder: Path, stage: Stage, name: str
 ) -> None:
-    meet(world, FAULTS[name], READS, stage, folder)
+    meet(world, dict.fromkeys(READS, FAULTS[name]), stage, folder)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_refusal_of_many_entities_is_told_for_each_and_healed(
 ) -> None:
     entities = GROUPS[group]
     only = needed(*entities) if group != "others" else ()
-    meet(world, FAULTS[name], entities, stage, folder, only)
+    meet(world, dict.fromkeys(entities, FAULTS[name]), stage, folder, only)
 
 
 @pytest.mark.parametrize("name", LASTING)
@@ -80,7 +80,7 @@ def test_a_lasting_fault_is_told_and_healed(
         # The first one ends the load.
         entities = entities[-1:]
     only = () if entities == GROUPS["others"] else needed(*entities)
-    meet(world, fault, entities, stage, folder, only)
+    meet(world, dict.fromkeys(entities, fault), stage, folder, only)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -57,7 +57,7 @@ def test_the_portal_has_what_a_fault_could_lose(world: World) -> None:
 def test_a_passing_fault_costs_no_row(world: World, folder: Path, name: str) -> None:
     stage = STAGES[PASSING.index(name) % 2]
     shared = SHARES[name]
-    meet(world, FAULTS[name], shared, stage, folder, needed(*shared))
+    meet(world, dict.fromkeys(shared, FAULTS[name]), stage, folder, needed(*shared))
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_passing_fault_costs_no_row(world: World, folder: Path, name: str) -> 
 def test_a_fault_that_ends_a_load_is_told_and_healed(
     world: World, folder: Path, name: str, entity: str, stage: Stage
 ) -> None:
-    meet(world, {**FAULTS, **LASTING}[name], [entity], stage, folder, needed(entity))
+    meet(world, {entity: {**FAULTS, **LASTING}[name]}, stage, folder, needed(entity))
 
 
 @pytest.mark.parametrize("place", COUNTS, ids=lambda place: place.replace(" ", "-"))
