@@ -86,7 +86,7 @@ summary: $(STAMP) ## Print the summary of the last run again (COMPANY=)
 test: $(STAMP) ## All tests but the long ones
 	@.venv/bin/pytest -m "not long" $(PARALLEL) $(ARGS)
 
-test-long: $(STAMP) ## The long tests: 1,500 random portals, the whole fault matrix, 30 kill points, a large company
+test-long: $(STAMP) ## The long tests: 1,500 random portals, the whole fault matrix and 30 kill points of each CRM, a large company
 	@.venv/bin/pytest -m long $(PARALLEL) $(ARGS)
 
 bench-extract: $(STAMP) ## Extraction beside other clients, ratios in one run (ARGS="--rows 200000")

@@ -20,19 +20,17 @@ class Read:
         path: of its list, as fault plans name it.
         where: parameters that tell it from other entities of the path.
         is_paged: it has three pages at both loads; otherwise one.
-        is_listed: read by id, with a cursor and a sweep.
         of_fifty: it is asked for by pages of 50 rows.
     """
 
     path: str
     where: Mapping[str, str] = field(default_factory=dict)
     is_paged: bool = True
-    is_listed: bool = False
     of_fifty: bool = False
 
 
 def _listed(path: str, **where: str) -> Read:
-    return Read(path, {**where, "order[id]": "asc"}, is_listed=True)
+    return Read(path, {**where, "order[id]": "asc"})
 
 
 _ACCOUNT = Read("account", {"with": "users_groups,task_types"}, is_paged=False)
