@@ -26,6 +26,8 @@ EVENT_TYPES = (
     "lead_unlinked",
     "contact_linked",
     "contact_unlinked",
+    "entity_linked",
+    "entity_unlinked",
     "contact_deleted",
     "contact_restored",
     "company_deleted",
