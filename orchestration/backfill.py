@@ -61,13 +61,14 @@ def backfill_job(settings: Settings) -> JobDefinition:
             problems: list[str] = []
             found: set[str] = set()
             asked = [find_connection(settings, text) for text in config.connections]
-            for connection in asked or connections_of(settings):
+            connections = asked or connections_of(settings)
+            for connection in connections:
                 # An account that can't be read must not keep the others from being read.
                 try:
                     connector = connector_of(settings, connection)
                     known = {entity.name for entity in connector.entities}
                     entities = [name for name in config.entities if name in known]
-                    if config.entities and not entities and len(asked) != 1:
+                    if config.entities and not entities and len(connections) > 1:
                         # Another system's.
                         continue
                     pipeline = pipeline_of(settings, connection.system, connection.name)
@@ -82,7 +83,10 @@ def backfill_job(settings: Settings) -> JobDefinition:
                 context.log.info(f"{connector.source_key}: read again {rows or 'nothing'}")
             unknown = [name for name in config.entities if name not in found]
             if unknown and not problems:
-                problems.append(f"No connection that was asked has {', '.join(unknown)}.")
+                problems.append(
+                    f"None of {', '.join(one.source_key for one in connections)} has "
+                    f"{', '.join(unknown)}; the load log names their entities."
+                )
             if problems:
                 raise SourceError(" ".join(problems))
             context.log.info(
