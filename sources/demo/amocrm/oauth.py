@@ -1,11 +1,15 @@
 """The authorisation of an amoCRM integration: codes, day-long tokens, rotation of refreshes.
 
 Documented in amocrm.ru/developers/content/oauth/step-by-step; a refresh token that was used once
-answers 401 "Token has been revoked" (amocrm-api-php issue 123).
+answers 401 "Token has been revoked" (amocrm-api-php issue 123). Access tokens are JWTs whose claims
+clients do read: `exp` to refresh in time, `api_domain` (in tokens since August 2024, aioamocrm's
+README) to find an account that has moved.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +34,7 @@ class AmoOAuth:
         redirect_uri: must stand in every token request.
         now: the clock, seconds since 1970; None is the store's virtual clock.
         moved_to: where the account has moved; tokens are not to be had here any more.
+        api_domain: the API server that access tokens name; empty for none, as in older tokens.
         granted: codes exchanged for tokens so far.
         refreshes: refreshes served so far.
     """
@@ -39,6 +44,7 @@ class AmoOAuth:
     redirect_uri: str = REDIRECT_URI
     now: Callable[[], float] | None = None
     moved_to: str = ""
+    api_domain: str = ""
     granted: int = 0
     refreshes: int = 0
     _codes: dict[str, float] = field(default_factory=dict, repr=False)
@@ -77,7 +83,7 @@ class AmoOAuth:
 
     def issue(self) -> dict[str, Any]:
         """A new pair of tokens in the form of the token endpoint's answer."""
-        access_token, refresh_token = secrets.token_hex(32), secrets.token_hex(32)
+        access_token, refresh_token = self._access_token(), secrets.token_hex(32)
         self._access[access_token] = self._clock() + ACCESS_SECONDS
         self._refresh[refresh_token] = self._clock() + REFRESH_SECONDS
         return {
@@ -86,6 +92,21 @@ class AmoOAuth:
             "access_token": access_token,
             "refresh_token": refresh_token,
         }
+
+    def _access_token(self) -> str:
+        """A JWT; clients can't verify its signature, so that it is no more than random bytes."""
+        now = int(self._clock())
+        claims = {
+            "aud": self.client_id,
+            "jti": secrets.token_hex(32),
+            "iat": now,
+            "nbf": now,
+            "exp": now + ACCESS_SECONDS,
+            "scopes": ["crm", "notifications"],
+            **({"api_domain": self.api_domain} if self.api_domain else {}),
+        }
+        parts = [json.dumps(part).encode() for part in ({"typ": "JWT", "alg": "RS256"}, claims)]
+        return ".".join(_base64url(part) for part in (*parts, secrets.token_bytes(32)))
 
     def token(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Answer `/oauth2/access_token`: a code or a refresh token becomes a new pair.
@@ -144,3 +165,7 @@ class AmoOAuth:
         if self.now is None:
             raise ValueError("give the integration a clock, or put it into a portal")
         return self.now()
+
+
+def _base64url(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).decode().rstrip("=")

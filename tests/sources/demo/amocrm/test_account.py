@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pydantic
 import pytest
 import requests
@@ -132,6 +134,19 @@ def test_an_access_token_lives_a_day_of_the_virtual_clock(office: Office) -> Non
     assert office.get(token=fresh).status_code == 200
     office.oauth.expire_access_tokens()
     assert office.get(token=fresh).status_code == 401
+
+
+def test_an_access_token_says_when_it_ends_and_where_the_api_is(office: Office) -> None:
+    def claims() -> dict[str, Any]:
+        token = office.oauth.issue()["access_token"]
+        return jwt.decode(token, options={"verify_signature": False}, algorithms=["RS256"])
+
+    told = claims()
+    assert (told["aud"], told["exp"] - told["iat"]) == (CLIENT["client_id"], 86_400)
+    assert dt.datetime.fromtimestamp(told["iat"], dt.UTC) == NOON
+    assert "api_domain" not in told
+    office.oauth.api_domain = "api-b.amocrm.ru"
+    assert claims()["api_domain"] == "api-b.amocrm.ru"
 
 
 def test_bad_token_requests_say_why(office: Office) -> None:
