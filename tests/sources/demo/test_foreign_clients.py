@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +18,7 @@ from sources.demo.oauth import OAuthServer
 from sources.demo.portal import Portal
 from sources.demo.server import serve_in_thread
 from sources.demo.store import PortalStore
+from tests.support.hosts import redirect
 from tests.support.portals import call_row, deal_row, history_row, make_portal
 
 HOST = "sales.bitrix24.example"
@@ -80,20 +80,6 @@ def at_host(secure: str, tls: TlsFiles, monkeypatch: pytest.MonkeyPatch) -> str:
     redirect({HOST: None}, monkeypatch)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls.ca_file))
     return f"{HOST}:{urlsplit(secure).port}"
-
-
-def redirect(ports: dict[str, int | None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Resolve host names to loopback, and to another port where one is given."""
-    resolve = socket.getaddrinfo
-
-    def resolved(host: Any, port: Any, *more: Any, **named: Any) -> Any:
-        if host in ports:
-            return resolve("127.0.0.1", ports[host] or port, *more, **named)
-        return resolve(host, port, *more, **named)
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolved)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def stored(store: PortalStore, method: str) -> list[int]:
