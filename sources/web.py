@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -40,7 +41,7 @@ def session_for(host: str) -> requests.Session:
 
 
 def limiter(requests_per_second: float, burst: int) -> Throttled:
-    """Lets so many requests pass in a second, and `burst` at once; waits up to a minute."""
+    """Lets so many requests pass in a second, and `burst` at once."""
     # Per minute, since the library counts whole requests.
     per_minute = max(1, int(requests_per_second * 60))
     return Throttled(
@@ -48,15 +49,14 @@ def limiter(requests_per_second: float, burst: int) -> Throttled:
         using="gcra",
         quota=rate_limiter.per_min(per_minute, burst=max(1, burst)),
         store=MemoryStore(),
-        timeout=60,
     )
 
 
 def wait_for_turn(throttle: Throttled | None) -> None:
     """Wait until the limiter lets one more request pass."""
-    if throttle is not None:
-        while throttle.limit().limited:
-            pass
+    # The library's own waiting takes 0.2 s at least: of 6.3 requests a second 4.9 would be left.
+    while throttle is not None and (turn := throttle.limit()).limited:
+        time.sleep(turn.state.retry_after)
 
 
 def give_up(
