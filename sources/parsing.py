@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -146,15 +147,19 @@ def _text_columns(table: RawTable, rows: Sequence[dict[str, Any]]) -> dict[str, 
 
 
 def _values(column: Column, rows: Sequence[dict[str, Any]]) -> list[Any]:
-    get = _getter(column.field)
-    return [get(row) for row in rows]
+    values: Sequence[Any] = rows
+    for step in column.field.split("."):
+        values = [value.get(step) if isinstance(value, dict) else None for value in values]
+    return list(values)
 
 
 def _convert(values: list[Any], kind: Kind) -> pa.Array | None:
     """Values of JSON to a column, where all are of one type; None means: ask the reader."""
+    if kind == "json":
+        return _json_texts(values)
     types = set(map(type, values)) - {NoneType}
-    if kind in ("json", "seconds"):
-        return _from_seconds(values) if kind == "seconds" and types <= {int} else None
+    if kind == "seconds":
+        return _from_seconds(values) if types <= {int} else None
     if kind == "flag" and types == {bool}:
         return pa.array(values, pa.bool_())
     if kind == "integer" and types == {int}:
@@ -169,6 +174,16 @@ def _convert(values: list[Any], kind: Kind) -> pa.Array | None:
     elif not types <= {str}:
         return None
     return _cast(pa.array(values, pa.string()), kind)
+
+
+def _json_texts(values: list[Any]) -> pa.Array | None:
+    """Any values to a column of JSON; None where one is beyond the quick encoder."""
+    try:
+        # Arrow takes the bytes as they are.
+        texts = [None if value is None else orjson.dumps(value) for value in values]
+    except orjson.JSONEncodeError:
+        return None
+    return pa.array(texts, pa.string())
 
 
 def _from_seconds(values: list[Any]) -> pa.Array | None:
@@ -500,7 +515,14 @@ def _text(value: Any) -> str | None:
 
 
 def _json(value: Any) -> str | None:
-    return None if value is None else _encode(value)
+    if value is None:
+        return None
+    try:
+        # Of a lead's custom fields 0.9 microseconds against 8.2.
+        return orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        # Half a surrogate pair, or a number that takes more than 64 bits.
+        return _encode(value)
 
 
 def _payload(row: Any) -> str:
