@@ -27,9 +27,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dlt
+import pyarrow as pa
 
 from sources.amocrm import tables
 from sources.amocrm.client import Answer
+from sources.amocrm.errors import AmoError
 from sources.amocrm.extraction import AmoExtraction
 from sources.amocrm.lists import AmoList
 from sources.amocrm.paging import id_of
@@ -39,6 +41,8 @@ from sources.extraction import Tables
 
 PAGES_PER_PACKAGE = 400
 """100,000 rows of one entity are merged at once: bounds memory, and what an interruption costs."""
+PAGES_PER_TABLE = 10
+"""dlt looks at every table that it is handed: page by page that takes as long as parsing them."""
 EVENTS_PER_PACKAGE = 100_000
 OVERLAP_SECONDS = 3600
 """Records are stamped before they are visible."""
@@ -163,12 +167,27 @@ class Lister:
         self.vanished[self.entity.name] = gone
 
     def _tables(self, pages: Iterable[Answer], keep: Keep = lambda row: True) -> Tables:
-        for answer in pages:
-            fresh = [row for row in self.entity.rows(answer.rows) if keep(row) and self._new(row)]
-            if fresh:
-                yield self.extraction.parse(
-                    self.entity.table, fresh, answer.server_now, self.entity.name
-                )
+        parsed: list[pa.Table] = []
+        try:
+            for answer in pages:
+                rows = self.entity.rows(answer.rows)
+                fresh = [row for row in rows if keep(row) and self._new(row)]
+                if fresh:
+                    parsed.append(
+                        self.extraction.parse(
+                            self.entity.table, fresh, answer.server_now, self.entity.name
+                        )
+                    )
+                if len(parsed) == PAGES_PER_TABLE:
+                    yield pa.concat_tables(parsed)
+                    parsed = []
+        except AmoError:
+            # What has come counts as received.
+            if parsed:
+                yield pa.concat_tables(parsed)
+            raise
+        if parsed:
+            yield pa.concat_tables(parsed)
 
     def _new(self, row: Any) -> bool:
         """Whether the row comes for the first time: a package may not hold one twice."""
