@@ -158,15 +158,12 @@ def _convert(values: list[Any], kind: Kind) -> pa.Array | None:
     if kind == "json":
         return _json_texts(values)
     types = set(map(type, values)) - {NoneType}
-    if kind == "seconds":
-        return _from_seconds(values) if types <= {int} else None
+    if kind == "seconds" and types <= {int}:
+        return _from_seconds(values)
     if kind == "flag" and types == {bool}:
         return pa.array(values, pa.bool_())
     if kind == "integer" and types == {int}:
-        try:
-            return pa.array(values, pa.int64())
-        except OverflowError:
-            return None
+        return _from_integers(values)
     if (kind == "integer" and types == {int, str}) or (
         kind == "decimal" and types <= {int, float, str}
     ):
@@ -174,6 +171,13 @@ def _convert(values: list[Any], kind: Kind) -> pa.Array | None:
     elif not types <= {str}:
         return None
     return _cast(pa.array(values, pa.string()), kind)
+
+
+def _from_integers(values: list[Any]) -> pa.Array | None:
+    try:
+        return pa.array(values, pa.int64())
+    except OverflowError:
+        return None
 
 
 def _json_texts(values: list[Any]) -> pa.Array | None:
@@ -188,9 +192,8 @@ def _json_texts(values: list[Any]) -> pa.Array | None:
 
 def _from_seconds(values: list[Any]) -> pa.Array | None:
     """Unix times to a column, where all lie within the years that texts may have."""
-    try:
-        seconds = pa.array(values, pa.int64())
-    except OverflowError:
+    seconds = _from_integers(values)
+    if seconds is None:
         return None
     seconds = _without(seconds, pa.scalar(0))
     lowest, highest = pc.min_max(seconds).values()
