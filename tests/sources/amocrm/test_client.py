@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import random
 import threading
 import time
 import traceback
@@ -16,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+import requests
 
 from sources.amocrm.client import (
     FALLBACK_ROWS,
@@ -282,6 +284,35 @@ def test_a_limit_that_outlasts_the_patience_is_told(server: Scripted) -> None:
     with pytest.raises(AmoError, match="kept refusing leads \\(429\\) for longer than 60 s"):
         server.says(told("429"), max_wait_seconds=60).get("leads")
     assert len(server.asked) == 1
+
+
+def test_no_second_holds_more_requests_however_late_each_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = AmoClient(LongLivedToken("http://127.0.0.1:1/", TOKEN), requests_per_second=20)
+    counted: list[float] = []
+    chance = random.Random(7)
+
+    class Session:
+        def get(self, address: str, **_: Any) -> requests.Response:
+            time.sleep(chance.choice((0, 0, 0.2)))
+            counted.append(time.monotonic())
+            time.sleep(chance.choice((0, 0.1)))
+            response = requests.Response()
+            response.status_code = 204
+            return response
+
+    monkeypatch.setattr(client, "_session", Session)
+    threads = [
+        threading.Thread(target=lambda: [client.get("leads") for _ in range(14)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counted.sort()
+    assert len(counted) == 56
+    assert all(counted[n + 20] - counted[n] > 1.0 for n in range(36))
 
 
 def test_all_threads_together_stay_below_seven_a_second(
