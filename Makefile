@@ -89,7 +89,7 @@ test: $(STAMP) ## All tests but the long ones
 test-long: $(STAMP) ## The long tests: 1,500 random portals, the whole fault matrix and 30 kill points of each CRM, a large company
 	@.venv/bin/pytest -m long $(PARALLEL) $(ARGS)
 
-bench-extract: $(STAMP) ## Extraction beside other clients, ratios in one run (ARGS="--rows 200000")
+bench-extract: $(STAMP) ## Extraction beside other clients, ratios in one run (ARGS="--system amocrm --runs 2")
 	@.venv/bin/python -m tests.benchmarks.extract $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy, sqlfluff, yamllint
