@@ -60,7 +60,9 @@ def meet(
         if load is None:
             assert system.clocks[stage] not in logged_cuts(desk), "the load counts though it failed"
             # What the whole account refuses is no entity's.
-            is_wide = any(fault.is_connection_wide for fault in befallen.values())
+            is_wide = any(
+                system.is_connection_wide(found, name) for name, found in befallen.items()
+            )
             assert_is_told(system, sentence, () if is_wide else _each_asking(system, ending))
             said = []
         else:

@@ -101,6 +101,7 @@ class System:
         tables: entity to its raw table, where that has another name.
         conditions: entity to SQL that tells its rows from others' in the same raw table.
         detailed: entities that are read owner by owner.
+        whole: entities with which the whole account is refused.
     """
 
     name: str
@@ -128,6 +129,7 @@ class System:
     tables: Mapping[str, str] = field(default_factory=dict)
     conditions: Mapping[str, str] = field(default_factory=dict)
     detailed: Collection[str] = ()
+    whole: Collection[str] = ()
 
     @property
     def entities(self) -> tuple[str, ...]:
@@ -136,11 +138,15 @@ class System:
 
     def outcome(self, fault: Fault, entity: str) -> Outcome:
         """What a load makes of the fault where it is this entity's."""
-        if fault.outcome == "refused" and entity in self.core:
+        if fault.outcome == "refused" and entity in (*self.core, *self.whole):
             return "raises"
         if fault.of_commands and fault.outcome == "raises" and entity in self.detailed:
             return "refused"  # one owner of many: told, and asked again by the next load
         return fault.outcome
+
+    def is_connection_wide(self, fault: Fault, entity: str) -> bool:
+        """Whether it ends the load at once, and is no entity's."""
+        return fault.is_connection_wide or (fault.outcome == "refused" and entity in self.whole)
 
     def table_of(self, entity: str) -> str:
         """Its raw table."""

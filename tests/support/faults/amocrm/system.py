@@ -132,6 +132,7 @@ SYSTEM = System(
         ),
     },
     sweeps_alone=True,
+    whole=("account", "groups"),
     tables=entities.TABLES,
     conditions=entities.CONDITIONS,
 )
