@@ -18,5 +18,6 @@ select
     pipeline_id,
     pipeline_name,
     pipeline_sort,
-    is_listed
+    is_listed,
+    is_archived
 from unioned

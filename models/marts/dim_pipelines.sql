@@ -13,7 +13,8 @@ select
     pipelines.pipeline_name,
     coalesce(pipelines.pipeline_sort, 2147483647)::bigint as pipeline_sort,
     coalesce(roles.pipeline_role, 'sales') as pipeline_role,
-    pipelines.is_listed
+    pipelines.is_listed,
+    pipelines.is_archived
 from pipelines
 left join roles
     on pipelines.source_key = roles.source_key

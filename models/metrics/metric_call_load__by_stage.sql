@@ -174,6 +174,7 @@ dense as (
     inner join pipelines
         on stages.pipeline_key = pipelines.pipeline_key
         and pipelines.is_listed
+        and not pipelines.is_archived
         and pipelines.pipeline_role <> 'ignore'
     inner join connections
         on stages.source_key = connections.source_key

@@ -23,7 +23,7 @@ named as (
 listed as (
     select
         pipelines.*,
-        pipelines.received_at >= connections.as_of_at and not pipelines.is_archived as is_listed
+        pipelines.received_at >= connections.as_of_at as is_listed
     from pipelines
     inner join connections
         on pipelines.source_key = connections.source_key
@@ -34,7 +34,8 @@ select
     coalesce(listed.pipeline_id, named.pipeline_id) as pipeline_id,
     coalesce(nullif(listed.pipeline_name, ''), 'Pipeline ' || named.pipeline_id) as pipeline_name,
     listed.pipeline_sort,
-    coalesce(listed.is_listed, false) as is_listed
+    coalesce(listed.is_listed, false) as is_listed,
+    coalesce(listed.is_archived, false) as is_archived
 from listed
 full outer join named
     on listed.source_key = named.source_key

@@ -36,7 +36,8 @@ select
     coalesce(listed.pipeline_id, named.pipeline_id) as pipeline_id,
     coalesce(nullif(listed.pipeline_name, ''), 'Pipeline ' || named.pipeline_id) as pipeline_name,
     listed.pipeline_sort,
-    coalesce(listed.is_listed, false) as is_listed
+    coalesce(listed.is_listed, false) as is_listed,
+    false as is_archived
 from listed
 full outer join named
     on listed.source_key = named.source_key
