@@ -159,6 +159,29 @@ def write_past(connection: duckdb.DuckDBPyConnection, store: PortalStore) -> Non
     connection.execute(
         "update raw_bitrix24.timeline_comments set received_at = ? where id = 1", [earlier]
     )
+    # Of a pipeline and of a stage that were deleted before a restore only versions tell.
+    for category, kind, name, day in (
+        (9, 2, "Old name", 0),
+        (9, 2, "Repairs", 1),
+        (10, 31, "Other bills", 0),
+    ):
+        connection.execute(
+            "insert into raw_bitrix24.category_versions "
+            "(source_key, entity_type_id, id, name, first_seen_at, last_seen_at) "
+            "values (?, ?, ?, ?, ?, ?)",
+            [MAIN, kind, category, name, on_day(day), on_day(day)],
+        )
+    for dictionary, name, day in (
+        ("DEAL_STAGE_9", "Old name", 0),
+        ("DEAL_STAGE_9", "Repaired", 1),
+        ("SMART_INVOICE_STAGE_9", "Billed", 0),
+    ):
+        connection.execute(
+            "insert into raw_bitrix24.status_versions "
+            "(source_key, entity_id, status_id, name, semantics, first_seen_at, last_seen_at) "
+            "values (?, ?, 'C9:DONE', ?, 'S', ?, ?)",
+            [MAIN, dictionary, name, on_day(day), on_day(day)],
+        )
     # The owners of what was inserted last were read now.
     connection.execute("delete from raw_bitrix24.detail_reads")
     for detail, owner in (
@@ -295,11 +318,21 @@ def test_details_that_have_left_their_owner_are_left_out(company: Settings) -> N
 
 
 def test_only_pipelines_and_stages_of_deals_are_those_of_deals(company: Settings) -> None:
-    assert rows(company, "select pipeline_id, pipeline_name from marts.dim_pipelines") == [
-        (0, "Sales")
-    ]
+    listed = "select pipeline_id, pipeline_name from marts.dim_pipelines where is_listed"
+    assert rows(company, listed) == [(0, "Sales")]
     stages = rows(company, "select stage_id from marts.dim_stages where is_listed")
     assert sorted(stages) == [("LOST",), ("NEW",), ("WON",), ("WORK",)]
+
+
+def test_deleted_pipelines_and_stages_keep_name_and_meaning_after_a_restore(
+    company: Settings,
+) -> None:
+    found = rows(
+        company,
+        "select pipeline_name, stage_name, stage_semantics from marts.dim_stages inner join "
+        "marts.dim_pipelines as pipelines using (pipeline_key) where not pipelines.is_listed",
+    )
+    assert found == [("Repairs", "Repaired", "won")]
 
 
 def test_what_cannot_be_compared_has_not_passed_and_offends_nobody(company: Settings) -> None:

@@ -1,7 +1,11 @@
--- Every stage that the dictionary, a change or a lead names. A stage only they know was deleted: it
--- keeps the id as its name.
+-- Every stage that the dictionary lists or once listed, or that a change or a lead names. A deleted
+-- stage keeps its last known name; one that no load has seen, the id.
 with statuses as (
     select * from {{ ref('stg_amocrm__statuses') }}
+),
+
+versions as (
+    select * from {{ ref('stg_amocrm__status_versions') }}
 ),
 
 moves as (
@@ -16,6 +20,17 @@ connections as (
     select * from {{ ref('int_connections') }}
 ),
 
+newest_versions as (
+    select
+        *,
+        row_number() over (
+            partition by source_key, pipeline_id, status_id
+            order by first_seen_at desc
+        ) as age
+    from versions
+),
+
+-- Versions outlive the dictionary: what is gone when a warehouse is restored stands only in them.
 listed as (
     select
         statuses.source_key,
@@ -27,6 +42,20 @@ listed as (
     from statuses
     inner join connections
         on statuses.source_key = connections.source_key
+    union all
+    select
+        newest_versions.source_key,
+        newest_versions.pipeline_id,
+        newest_versions.status_id,
+        newest_versions.status_name,
+        newest_versions.status_sort,
+        false as is_listed
+    from newest_versions
+    left join statuses
+        on newest_versions.source_key = statuses.source_key
+        and newest_versions.pipeline_id = statuses.pipeline_id
+        and newest_versions.status_id = statuses.status_id
+    where newest_versions.age = 1 and statuses.status_id is null
 ),
 
 named_rows as (

@@ -1,7 +1,12 @@
--- Every stage of deals that the dictionary, the history or a deal names. A stage only the history
--- knows was deleted in the portal: it keeps the id as its name.
+-- Every stage of deals that the dictionary lists or once listed, or the history or a deal names. A
+-- deleted stage keeps its last known name and semantics; one that no load has seen, the id.
 with statuses as (
     select * from {{ ref('stg_bitrix24__statuses') }}
+    where dictionary = 'DEAL_STAGE' or dictionary like 'DEAL\_STAGE\_%' escape '\'
+),
+
+versions as (
+    select * from {{ ref('stg_bitrix24__status_versions') }}
     where dictionary = 'DEAL_STAGE' or dictionary like 'DEAL\_STAGE\_%' escape '\'
 ),
 
@@ -17,19 +22,57 @@ connections as (
     select * from {{ ref('int_connections') }}
 ),
 
--- Funnel 0 has no suffix: DEAL_STAGE, the others are DEAL_STAGE_1, DEAL_STAGE_2…
-listed as (
+newest_versions as (
+    select
+        *,
+        row_number() over (
+            partition by source_key, dictionary, status_id
+            order by first_seen_at desc
+        ) as age
+    from versions
+),
+
+-- Versions outlive the dictionary: what is gone when a warehouse is restored stands only in them.
+known as (
     select
         statuses.source_key,
-        coalesce(try_cast(nullif(substr(statuses.dictionary, 12), '') as bigint), 0) as pipeline_id,
-        statuses.status_id as stage_id,
-        statuses.status_name as stage_name,
-        statuses.status_sort as stage_sort,
+        statuses.dictionary,
+        statuses.status_id,
+        statuses.status_name,
+        statuses.status_sort,
         statuses.semantics_code,
         statuses.received_at >= connections.as_of_at as is_listed
     from statuses
     inner join connections
         on statuses.source_key = connections.source_key
+    union all
+    select
+        newest_versions.source_key,
+        newest_versions.dictionary,
+        newest_versions.status_id,
+        newest_versions.status_name,
+        newest_versions.status_sort,
+        newest_versions.semantics_code,
+        false as is_listed
+    from newest_versions
+    left join statuses
+        on newest_versions.source_key = statuses.source_key
+        and newest_versions.dictionary = statuses.dictionary
+        and newest_versions.status_id = statuses.status_id
+    where newest_versions.age = 1 and statuses.status_id is null
+),
+
+-- Funnel 0 has no suffix: DEAL_STAGE, the others are DEAL_STAGE_1, DEAL_STAGE_2…
+listed as (
+    select
+        source_key,
+        coalesce(try_cast(nullif(substr(dictionary, 12), '') as bigint), 0) as pipeline_id,
+        status_id as stage_id,
+        status_name as stage_name,
+        status_sort as stage_sort,
+        semantics_code,
+        is_listed
+    from known
 ),
 
 named_rows as (
