@@ -26,6 +26,7 @@ custom_fields as (
 
 moves as (
     select * from {{ ref('int_amocrm__stage_moves') }}
+    where not is_after_cut
 ),
 
 swept as (
@@ -174,7 +175,12 @@ select
     last_moves.moved_by_id,
     flagged.created_at,
     flagged.modified_at,
-    coalesce(flagged.closed_at, last_moves.moved_at) as moved_at,
+    -- A lead that changed after the cut may have been moved then: events are read up to the cut.
+    coalesce(
+        flagged.closed_at,
+        case when flagged.modified_at > flagged.as_of_at then flagged.modified_at end,
+        last_moves.moved_at
+    ) as moved_at,
     null::timestamp as planned_close_at,
     coalesce(mapped_sources.source_name, fields_by_lead.utm_source, tagged.source_name)
         as source_id,

@@ -4,6 +4,7 @@ with events as (
     select * from {{ ref('stg_amocrm__events') }}
     where
         created_by_id is not null
+        and created_at <= received_at
         and event_type not in (
             'incoming_call', 'outgoing_call', 'lead_status_changed', 'entity_responsible_changed',
             'incoming_chat_message', 'incoming_mail', 'incoming_sms', 'robot_replied',

@@ -1,4 +1,5 @@
--- One row per change of a lead's responsible user.
+-- One row per change of a lead's responsible user. A change after the cut waits, and tells who was
+-- responsible until then.
 with events as (
     select * from {{ ref('stg_amocrm__events') }}
     where event_type = 'entity_responsible_changed' and entity_type = 'lead'
@@ -14,6 +15,7 @@ unpacked as (
         events.entity_id as lead_id,
         events.event_id,
         events.created_at as changed_at,
+        events.created_at > connections.as_of_at as is_after_cut,
         nullif({{ json_path_integer('events.value_before', '$[0].responsible_user.id') }}, 0)
             as owner_id_before,
         nullif({{ json_path_integer('events.value_after', '$[0].responsible_user.id') }}, 0)
@@ -21,9 +23,7 @@ unpacked as (
     from events
     inner join connections
         on events.source_key = connections.source_key
-    where
-        events.created_at <= connections.as_of_at
-        and events.created_at <= events.received_at
+    where events.created_at <= events.received_at
 )
 
 select
@@ -31,6 +31,7 @@ select
     lead_id,
     event_id,
     changed_at,
+    is_after_cut,
     owner_id_before,
     owner_id,
     -- Ids of events are texts that sort by time: their place, never the text, breaks ties.

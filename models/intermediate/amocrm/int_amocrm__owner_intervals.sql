@@ -22,7 +22,8 @@ created as (
     group by source_key, entity_id
 ),
 
--- Before the first change stood whom it replaced; without a change, the present owner.
+-- Before the first change stood whom it replaced; without a change, the present owner, unless the
+-- lead changed after the cut: then events may be on their way.
 openings as (
     select
         deals.source_key,
@@ -39,6 +40,10 @@ openings as (
         on deals.source_key = changes.source_key
         and deals.deal_id = changes.lead_id
         and changes.id_order = 1
+    where
+        changes.lead_id is not null
+        or deals.modified_at is null
+        or deals.modified_at <= deals.as_of_at
 ),
 
 entries as (
@@ -54,6 +59,7 @@ entries as (
     inner join deals
         on changes.source_key = deals.source_key
         and changes.lead_id = deals.deal_id
+    where not changes.is_after_cut
 )
 
 select

@@ -18,6 +18,7 @@ events as (
 
 moves as (
     select * from {{ ref('int_amocrm__stage_moves') }}
+    where not is_after_cut
 ),
 
 connections as (
@@ -72,34 +73,23 @@ call_counts as (
     group by source_key, entity
 ),
 
--- The lead by kind first: a condition on the event's side inside a left join is planned as a loop.
-events_of_leads as (
-    select
-        source_key,
-        event_id,
-        case when event_type = 'lead_status_changed' then entity_id end as lead_id,
-        created_at,
-        received_at
-    from events
-),
-
 placed_events as (
     select
-        events_of_leads.source_key,
-        events_of_leads.lead_id is not null as is_change,
+        events.source_key,
+        events.event_type = 'lead_status_changed' as is_change,
         moves.event_id is not null as is_move,
-        events_of_leads.created_at > connections.as_of_at
-        or events_of_leads.created_at > events_of_leads.received_at as is_waiting,
+        events.created_at > connections.as_of_at or events.created_at > events.received_at
+            as is_waiting,
         coalesce(deals.is_counted, false) as is_counted
-    from events_of_leads
+    from events
     inner join connections
-        on events_of_leads.source_key = connections.source_key
+        on events.source_key = connections.source_key
     left join moves
-        on events_of_leads.source_key = moves.source_key
-        and events_of_leads.event_id = moves.event_id
+        on events.source_key = moves.source_key
+        and events.event_id = moves.event_id
     left join deals
-        on events_of_leads.source_key = deals.source_key
-        and events_of_leads.lead_id = deals.deal_id
+        on moves.source_key = deals.source_key
+        and moves.lead_id = deals.deal_id
 ),
 
 event_counts as (

@@ -1,6 +1,7 @@
 -- One row per entry of a lead into a stage. A lead has no event for its first stage: that is where
 -- the first change came from, or, without any change since its creation, where it stands. Where
--- events don't reach back to the creation the stages are inferred.
+-- events don't reach back to the creation, or the lead changed after the cut, where they end, the
+-- stages are inferred.
 with moves as (
     select * from {{ ref('int_amocrm__stage_moves') }}
 ),
@@ -40,8 +41,11 @@ recorded as (
     inner join deals
         on moves.source_key = deals.source_key
         and moves.lead_id = deals.deal_id
+    where not moves.is_after_cut
 ),
 
+-- Also a lead whose only moves wait has stood somewhere. Before the first move, also where that is
+-- dated before the creation.
 openings as (
     select
         deals.source_key,
@@ -49,7 +53,7 @@ openings as (
         deals.deal_id,
         'opening' as entry_id,
         0::bigint as id_order,
-        deals.created_at as entered_at,
+        least(deals.created_at, moves.moved_at) as entered_at,
         false as was_before_creation,
         coalesce(moves.pipeline_id_before, deals.pipeline_id) as pipeline_id,
         moves.status_id_before as status_id,
@@ -65,14 +69,17 @@ openings as (
 without_moves as (
     select
         deals.*,
-        created.lead_id is not null as has_never_moved
+        created.lead_id is not null
+        and coalesce(deals.modified_at <= deals.as_of_at, true) as has_never_moved
     from deals
     left join recorded
         on deals.deal_key = recorded.deal_key
+    left join openings
+        on deals.deal_key = openings.deal_key
     left join created
         on deals.source_key = created.source_key
         and deals.deal_id = created.lead_id
-    where recorded.deal_key is null
+    where recorded.deal_key is null and openings.deal_key is null
 ),
 
 -- A closed card without history stood on an unknown open stage until the system's close time.

@@ -1,5 +1,5 @@
 -- One row per change of a lead's stage that is a move: equal stages before and after are artefacts
--- of synchronisation.
+-- of synchronisation. A move after the cut waits, and tells where the lead stood until then.
 with events as (
     select * from {{ ref('stg_amocrm__events') }}
     where event_type = 'lead_status_changed'
@@ -15,6 +15,7 @@ unpacked as (
         events.entity_id as lead_id,
         events.event_id,
         events.created_at as moved_at,
+        events.created_at > connections.as_of_at as is_after_cut,
         events.created_by_id as moved_by_id,
         {{ json_path_integer('events.value_before', '$[0].lead_status.pipeline_id') }}
             as pipeline_id_before,
@@ -25,9 +26,7 @@ unpacked as (
     from events
     inner join connections
         on events.source_key = connections.source_key
-    where
-        events.created_at <= connections.as_of_at
-        and events.created_at <= events.received_at
+    where events.created_at <= events.received_at
 )
 
 select
@@ -35,6 +34,7 @@ select
     lead_id,
     event_id,
     moved_at,
+    is_after_cut,
     moved_by_id,
     pipeline_id_before,
     status_id_before,
