@@ -9,6 +9,10 @@ users as (
     select * from {{ ref('stg_amocrm__users') }}
 ),
 
+user_versions as (
+    select * from {{ ref('stg_amocrm__user_versions') }}
+),
+
 connections as (
     select * from {{ ref('int_connections') }}
 ),
@@ -42,15 +46,30 @@ unpacked as (
         and notes.created_at <= notes.received_at
 ),
 
+-- Old notes keep the name that a user had when they were written.
+user_names as (
+    select
+        source_key,
+        employee_id,
+        lower(employee_name) as known_name
+    from users
+    union
+    select
+        source_key,
+        employee_id,
+        lower(employee_name) as known_name
+    from user_versions
+),
+
 -- The name of two people says nothing.
 users_by_name as (
     select
         source_key,
-        lower(employee_name) as known_name,
+        known_name,
         min(employee_id) as employee_id
-    from users
-    where employee_name <> ''
-    group by source_key, lower(employee_name)
+    from user_names
+    where known_name <> ''
+    group by source_key, known_name
     having count(*) = 1
 ),
 
@@ -65,7 +84,7 @@ named as (
     from unpacked
     left join users_by_name
         on unpacked.source_key = users_by_name.source_key
-        and lower(unpacked.call_responsible) = users_by_name.known_name
+        and lower(trim(unpacked.call_responsible)) = users_by_name.known_name
 ),
 
 with_talker as (
