@@ -158,12 +158,13 @@ def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
             {"record": record, "culprit": culprit, "sentence": sentence, "link": link}
             for record, culprit, sentence, link in rows
         )
-        found.append(
-            Outcome(name, is_blocking, severity, count == 0, count, f"{remedy}.", offenders)
-            if count or rule_id not in unchecked
+        missing = unchecked.get(rule_id)
+        if missing and not count:
             # Not passed, but no offence either: it warns and stops nothing.
-            else Outcome(name, False, "warn", False, 0, unchecked[rule_id])
-        )
+            found.append(Outcome(name, False, "warn", False, 0, missing))
+            continue
+        sentence = f"{remedy}. {missing}" if missing else f"{remedy}."
+        found.append(Outcome(name, is_blocking, severity, count == 0, count, sentence, offenders))
     return found
 
 
