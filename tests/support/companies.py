@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,14 +47,23 @@ def make_company(
     connections: Sequence[str] = ("main",),
     zone: str = "Europe/Moscow",
     files: Mapping[str, str] | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Settings:
     """A company's folder with rules, and settings that point at it.
 
-    Connections are of Bitrix24 unless they say `amocrm:<name>`.
+    Args:
+        root: where the folders of companies and of their data are made.
+        name: of the company.
+        connections: of Bitrix24 unless they say `amocrm:<name>`.
+        zone: the company's.
+        files: further files of the company's folder.
+        options: rules of single connections, beside or in place of the usual ones.
     """
     folder = root / "companies" / name
     folder.mkdir(parents=True)
-    sections = "\n".join(map(_section, connections)) or "[connections]"
+    given = options or {}
+    sections = "\n".join(_section(one, given.get(one, {})) for one in connections)
+    sections = sections or "[connections]"
     rules = RULES.format(zone=zone, connections=sections)
     (folder / "company.toml").write_text(rules, encoding="utf-8")
     for file, text in (files or {}).items():
@@ -66,18 +76,25 @@ def make_company(
     )
 
 
-def _section(connection: str) -> str:
+def _section(connection: str, given: Mapping[str, Any]) -> str:
     system, _, name = connection.rpartition(":")
     system = system or "bitrix24"
-    lines = [
-        f"[connections.{system}.{name}]",
-        'talk_basis = "talk"',
-        f'portal_url = "https://test.{system}.example"',
-        "requests_per_second = 0",
-    ]
+    options: dict[str, Any] = {
+        "talk_basis": "talk",
+        "portal_url": f"https://test.{system}.example",
+        "requests_per_second": 0,
+    }
     if system == "amocrm":
-        lines.append('source_field = "SOURCE"')
-    return "\n".join(lines) + "\n"
+        options["source_field"] = "SOURCE"
+    options |= given
+    lines = [f"{option} = {_toml(value)}" for option, value in options.items()]
+    return "\n".join([f"[connections.{system}.{name}]", *lines]) + "\n"
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f'"{key}" = {_toml(text)}' for key, text in value.items()) + "}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def pipeline_of(
