@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import sources.demo
 from orchestration.lock import warehouse_lock
 from orchestration.settings import Settings
 from sources.company.rules import CrmSystem
@@ -135,8 +136,8 @@ def _prepare(
     system = DEMO_COMPANIES[settings.company].system
     store = settings.data_dir / _STORES[system]
     note = settings.data_dir / "portal.data_set"
-    # A store of an earlier version lacks columns that the stand-in serves now.
-    data_set = f"{data_set}, layout {_layout()}"
+    # A store of an earlier version may lack what the stand-in serves now.
+    data_set = f"{data_set}, version {_version()}"
     known = note.read_text(encoding="utf-8") if note.exists() else None
     if known == data_set and store.exists():
         return
@@ -149,7 +150,7 @@ def _prepare(
     else:
         from sources.demo.generator import write_store
 
-        say(f"generating the {data_set.partition(', layout')[0]}")
+        say(f"generating the {data_set.partition(', version')[0]}")
         write_store(written, size="small", seed=seed)
     if system == "amocrm":
         written = _converted(written, say)
@@ -176,11 +177,11 @@ def _converted(portal: Path, say: Callable[[str], None]) -> Path:
     return account
 
 
-def _layout() -> str:
+def _version() -> str:
+    """Of the code that writes stores."""
     digest = hashlib.sha256()
-    for store in (PortalStore, AmoStore):
-        for entity in store.entities.values():
-            digest.update(f"{entity.name} {entity.key_size} {dict(entity.columns)}".encode())
+    for path in sorted(Path(sources.demo.__file__).parent.rglob("*.py")):
+        digest.update(path.read_bytes())
     return digest.hexdigest()[:8]
 
 
