@@ -225,7 +225,7 @@ def _record(load: ConnectionLoad, entity: EntityLoad) -> TableRecord:
         {
             "connection": load.source_key,
             "entity": entity.entity,
-            "reported": "not counted" if reported is None else str(reported),
+            "reported": "cannot be checked" if reported is None else str(reported),
             "received": entity.rows_received,
             "quarantined": entity.rows_quarantined,
             "raw": entity.rows_raw,
