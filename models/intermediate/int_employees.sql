@@ -1,6 +1,6 @@
--- Every account that a system lists or once listed, that a record names, or, where the system lists
--- none, that the company's file names. Dismissed on: the file, else the first sight as inactive or
--- missing, else, inactive at first sight, the day after the last own action.
+-- Every account that a system lists or once listed, that a record names, or, where the last load
+-- could not list them, that the company's file names. Dismissed on: the file, else the first sight
+-- as inactive or missing, else, inactive at first sight, the day after the last own action.
 with accounts as (
     select * from {{ ref('int_bitrix24__accounts') }}
     union all
@@ -70,7 +70,9 @@ named as (
     left join named_by_records
         on employees_of_file.source_key = named_by_records.source_key
         and employees_of_file.employee_id = named_by_records.employee_id
-    where last_read.source_key is null and named_by_records.employee_id is null
+    where
+        coalesce(last_read.read_at < connections.as_of_at, true)
+        and named_by_records.employee_id is null
 ),
 
 last_active as (
@@ -171,7 +173,7 @@ known as (
 ),
 
 -- Missing from the last list is inactive with the last known name; an id that never stood in a list
--- that was read has left before the first load.
+-- has left before the first load, unless the last load could not list them: then it may be new.
 merged as (
     select
         coalesce(known.source_key, named.source_key) as source_key,
@@ -183,13 +185,16 @@ merged as (
         coalesce(known.last_own_action_at, named.last_own_action_at) as last_own_action_at,
         known.employee_id is null and named.is_system as is_system,
         case
-            when known.employee_id is null then named.is_system or last_read.read_at is null
+            when known.employee_id is null
+                then named.is_system or coalesce(last_read.read_at < connections.as_of_at, true)
             else known.is_active and coalesce(known.seen_at >= last_read.read_at, true)
         end as is_present
     from known
     full outer join named
         on known.source_key = named.source_key
         and known.employee_id = named.employee_id
+    inner join connections
+        on coalesce(known.source_key, named.source_key) = connections.source_key
     left join last_read
         on coalesce(known.source_key, named.source_key) = last_read.source_key
 )

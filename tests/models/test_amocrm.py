@@ -485,6 +485,27 @@ def noadmin_account(store: AmoStore) -> None:
     store.insert("event", [event(1, "lead_added", 1, 0), event(2, "lead_added", 2, 0)])
 
 
+def rights_lost_account(store: AmoStore) -> None:
+    store.insert("lead", [lead_row(1, responsible_user_id=6), lead_row(2, responsible_user_id=4)])
+    store.insert("event", [event(1, "lead_added", 1, 0), event(2, "lead_added", 2, 0)])
+
+
+def rights_of_the_past(connection: duckdb.DuckDBPyConnection) -> None:
+    """Users were listed until day 5, Dina until day 3; user 6 came after that."""
+    source = "amocrm:rights_lost"
+    for day in (3, 5):
+        Books(connection, "raw_amocrm", source).write_log(
+            on_day(day), [EntityLoad("users", "users")]
+        )
+    for user, name, day in ((1, "User 1", 5), (3, "Clara Seen", 5), (4, "Dina Left", 3)):
+        connection.execute(
+            "insert into raw_amocrm.user_versions "
+            "(source_key, id, is_active, name, group_id, first_seen_at, last_seen_at) "
+            "values (?, ?, true, ?, 7, ?, ?)",
+            [source, user, name, on_day(0), on_day(day)],
+        )
+
+
 def sources_account(store: AmoStore) -> None:
     ads, fair, other = ({"id": n, "name": t} for n, t in enumerate(("ads", "fair", "vip"), 1))
     utm = custom_field(902, "UTM_SOURCE", "google")
@@ -654,6 +675,7 @@ ACCOUNTS: Mapping[str, Callable[[AmoStore], None]] = {
     "calls": calls_account,
     "users": users_account,
     "noadmin": noadmin_account,
+    "rights_lost": rights_lost_account,
     "sources": sources_account,
     "sources_by_id": sources_account,
     "deleted": deleted_account,
@@ -666,9 +688,11 @@ FILES = {
         "noadmin,5,Vera Known,Partners\n"
         "noadmin,77,Without Records,Partners\n"
         "users,404,Nobody Known,Partners\n"
+        "rights_lost,78,Hired Since,Partners\n"
     ),
     "dismissals.csv": "connection,employee_id,dismissed_on\nnoadmin,7,2026-03-05\n",
 }
+WITHOUT_USERS = {"amocrm:noadmin", "amocrm:rights_lost"}
 OPTIONS = {
     "amocrm:sources": {"tag_sources": {"fair": "Trade fair", "ads": "Advertising"}},
     "amocrm:sources_by_id": {"source_field": "903"},
@@ -697,13 +721,14 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     portal.insert("activity", [{"ID": 1, "TYPE_ID": 2, "OWNER_TYPE_ID": 2, "OWNER_ID": 1}])
     portal.insert("call", [call_row(1, 30, CRM_ACTIVITY_ID=1)])
     with duckdb.connect(str(settings.warehouse)) as connection:
-        write_raw_amocrm(connection, stores, without_users={"amocrm:noadmin"})
+        write_raw_amocrm(connection, stores, without_users=WITHOUT_USERS)
         write_raw(connection, {"bitrix24:main": portal})
         history_of_the_past(connection)
         stages_of_the_past(connection)
         owners_of_the_past(connection)
         calls_of_the_past(connection)
         users_of_the_past(connection)
+        rights_of_the_past(connection)
         deletions(connection)
         odd_of_the_past(connection)
     load_company_rules(settings)
@@ -1250,6 +1275,22 @@ def test_without_an_administrators_rights_the_file_tells_who_has_left(company: S
     assert issues(company, "noadmin", "Q2").keys() == {"2"}
 
 
+def test_who_came_after_the_rights_were_lost_is_employed(company: Settings) -> None:
+    found = select(
+        company,
+        "select employee_id, employee_name, is_active, dismissed_on::varchar, dismissed_on_basis "
+        "from marts.dim_employees where source_key = 'amocrm:rights_lost' order by 1",
+    )
+    assert found == [
+        (1, "User 1", True, None, None),
+        (3, "Clara Seen", True, None, None),
+        (4, "Dina Left", False, "2026-03-07", "snapshot"),
+        (6, "Employee 6", True, None, None),
+        (78, "Hired Since", True, None, None),
+    ]
+    assert issues(company, "rights_lost", "Q2").keys() == {"2"}
+
+
 def test_an_unknown_employee_of_the_file_is_an_error_where_users_can_be_listed(
     company: Settings,
 ) -> None:
@@ -1277,7 +1318,8 @@ def test_what_nobody_tells_cannot_be_checked_and_blocks_nothing(
     judged: Mapping[str, Outcome], rule: str
 ) -> None:
     outcome = judged[rule]
-    assert "Cannot be checked for amocrm:noadmin" in outcome.sentence
+    for source_key in WITHOUT_USERS:
+        assert f"Cannot be checked for {source_key}" in outcome.sentence
     assert not outcome.has_passed
     assert not outcome.is_blocking
 
