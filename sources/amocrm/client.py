@@ -37,6 +37,7 @@ from sources.web import (
     php_query,
     read_json,
     session_for,
+    whole_body,
 )
 
 REQUESTS_PER_SECOND = 7.0
@@ -260,15 +261,17 @@ class AmoClient:
 
     def _request(self, path: str, parameters: Mapping[str, Any]) -> Answer:
         token = self._access.access_token()
-        response = self._send(path, parameters, token)
+        response, content = self._send(path, parameters, token)
         if response.status_code == requests.codes.unauthorized:
             renewed = self._access.refresh(token)
             if renewed != token:
                 token = renewed
-                response = self._send(path, parameters, token)
-        return self._read(path, parameters, response, token)
+                response, content = self._send(path, parameters, token)
+        return self._read(path, parameters, response, content, token)
 
-    def _send(self, path: str, parameters: Mapping[str, Any], token: str) -> requests.Response:
+    def _send(
+        self, path: str, parameters: Mapping[str, Any], token: str
+    ) -> tuple[requests.Response, bytes]:
         self._wait_for_turn(path)
         problem = ""
         query = php_query(parameters)
@@ -281,7 +284,9 @@ class AmoClient:
                     timeout=REQUEST_SECONDS,
                     # The token is for this host alone.
                     allow_redirects=False,
+                    stream=True,
                 )
+                content = whole_body(response)
         except requests.exceptions.SSLError:
             problem = "its TLS certificate is not trusted; check the address and this machine's CAs"
         except requests.Timeout:
@@ -294,15 +299,20 @@ class AmoClient:
                 f"the secrets of connection '{self.connection}'.",
                 is_connection_wide=True,
             )
-        return response
+        return response, content
 
     def _read(
-        self, path: str, parameters: Mapping[str, Any], response: requests.Response, token: str
+        self,
+        path: str,
+        parameters: Mapping[str, Any],
+        response: requests.Response,
+        content: bytes,
+        token: str,
     ) -> Answer:
         status, at = response.status_code, _server_now(response)
         if status == requests.codes.no_content:
             return Answer({}, [], has_next=False, server_now=at)
-        body = read_json(response.content)
+        body = read_json(content)
         if status == requests.codes.forbidden and not isinstance(body, dict):
             # Every further request makes it worse.
             self._blocked = True

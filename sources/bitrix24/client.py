@@ -30,7 +30,15 @@ from sources.bitrix24.errors import (
     portal_error,
 )
 from sources.bitrix24.oauth import OAuth
-from sources.web import give_up, is_safe_address, limiter, read_json, session_for, wait_for_turn
+from sources.web import (
+    give_up,
+    is_safe_address,
+    limiter,
+    read_json,
+    session_for,
+    wait_for_turn,
+    whole_body,
+)
 
 BATCH_SIZE = 50
 REQUEST_SECONDS = 75
@@ -346,8 +354,13 @@ class Bitrix24Client:
             self._local.token = token
         try:
             response = self._session().post(
-                base + method, json=parameters, timeout=REQUEST_SECONDS, allow_redirects=False
+                base + method,
+                json=parameters,
+                timeout=REQUEST_SECONDS,
+                allow_redirects=False,
+                stream=True,
             )
+            content = whole_body(response)
         except requests.exceptions.SSLError:
             problem = "its TLS certificate is not trusted; check the address and this machine's CAs"
         except requests.Timeout:
@@ -360,14 +373,13 @@ class Bitrix24Client:
                 f"address in the secrets of connection '{self.connection}'.",
                 is_connection_wide=True,
             )
-        return self._read(method, parameters, response, token)
+        return self._read(method, parameters, response.status_code, content, token)
 
     def _read(
-        self, method: str, parameters: Mapping[str, Any], response: requests.Response, token: str
+        self, method: str, parameters: Mapping[str, Any], status: int, content: bytes, token: str
     ) -> Answer:
         self._begin_turn()
-        body = read_json(response.content)
-        status = response.status_code
+        body = read_json(content)
         if not isinstance(body, dict):
             raise _Passing(
                 f"{self.host} does not answer like Bitrix24 (HTTP {status}, no JSON): if the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import random
 import threading
@@ -299,7 +300,7 @@ def test_no_second_holds_more_requests_however_late_each_is_counted(
             counted.append(time.monotonic())
             time.sleep(chance.choice((0, 0.1)))
             response = requests.Response()
-            response.status_code = 204
+            response.status_code, response.raw = 204, io.BytesIO()
             return response
 
     monkeypatch.setattr(client, "_session", Session)
