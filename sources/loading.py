@@ -21,7 +21,7 @@ from sources.pipelines import finish_pending, forget_lost_warehouse, run
 
 LOSS_THRESHOLD_SHARE = 0.05
 LOSS_THRESHOLD_ROWS = 20
-"""More rows gone at once than both of these look like a limited webhook, not like deletions."""
+"""More rows gone at once than both of these look like a limited access, not like deletions."""
 OWNERS_PER_PACKAGE = 5_000
 OWNERS_PER_LOAD = 50_000
 """Owners of each kind of details that one load asks for: 1,000 requests, about 8 minutes."""
@@ -213,9 +213,9 @@ def _sweep(load: _Load) -> None:
             raise SourceError(
                 f"{load.connector.source_key} returned {swept.held - len(swept.gone):,} of "
                 f"{swept.held:,} known {entity.name}: nothing was marked as deleted. Check that "
-                "the access still sees everything (an administrator's webhook); if the deletions "
-                "are meant, raise loss_threshold_share of the connection in company.toml for one "
-                "run."
+                "the access still sees everything (an administrator's webhook or token); if the "
+                "deletions are meant, raise loss_threshold_share of the connection in company.toml "
+                "for one run."
             )
         load.swept[entity.name] = swept.unreadable
         load.gone[entity.name] = load.connector.confirm_gone(entity.name, swept.gone)

@@ -159,5 +159,7 @@ def test_an_unknown_company_is_told_which_there_are(tmp_path: Path) -> None:
         "run", "--company", "nosuch", data_root=tmp_path / "data", dagster_home=tmp_path / "home"
     )
     assert finished.returncode == 1
-    assert "known companies: demo, replay" in " ".join(finished.stderr.split())
+    assert "known companies: demo, demo_amocrm, replay, replay_amocrm" in " ".join(
+        finished.stderr.split()
+    )
     assert not (tmp_path / "data" / "nosuch").exists()

@@ -33,7 +33,7 @@ EXPECTED = {
     "Q16": ("22", "5.0 hours"),
     "QUARANTINE": ("abc", "field OPPORTUNITY"),
     "UNREAD": (BROKEN, "leads of bitrix24:broken cannot be checked: insufficient_scope"),
-    "RULES": ("line 2", "the portal has no pipeline 77"),
+    "RULES": ("line 2", "the system has no pipeline 77"),
 }
 
 

@@ -169,8 +169,8 @@ q4_missing_pipelines as (
         null::bigint as employee_key,
         null as card_url,
         'Pipeline "' || pipelines.pipeline_name || '" has ' || count(*)
-        || ' deals but is not in the list the portal gives: was it deleted, or does the webhook''s '
-        || 'user no longer see it?' as sentence
+        || ' deals but is not in the list the system gives: was it deleted, or does its access '
+        || 'no longer see it?' as sentence
     from pipelines
     inner join deals
         on pipelines.pipeline_key = deals.pipeline_key
@@ -256,7 +256,7 @@ q7_unlisted_stages as (
         null::bigint as employee_key,
         null as card_url,
         'Stage "' || stages.stage_name || '" of pipeline "' || pipelines.pipeline_name
-        || '" is not in the portal''s dictionary, ' || count(*) || ' visits stood on it.'
+        || '" is not in the system''s dictionary, ' || count(*) || ' visits stood on it.'
             as sentence
     from stages
     inner join pipelines
@@ -387,7 +387,7 @@ unknown_rules as (
         'line ' || pipeline_roles.line as record_id,
         null::bigint as employee_key,
         null as card_url,
-        'pipelines.csv, line ' || pipeline_roles.line || ': the portal has no pipeline '
+        'pipelines.csv, line ' || pipeline_roles.line || ': the system has no pipeline '
         || pipeline_roles.pipeline_id || '.' as sentence
     from pipeline_roles
     left join pipelines
@@ -434,7 +434,7 @@ unknown_rules as (
         'line ' || dismissals.line as record_id,
         null::bigint as employee_key,
         null as card_url,
-        'dismissals.csv, line ' || dismissals.line || ': the portal has no employee '
+        'dismissals.csv, line ' || dismissals.line || ': the system has no employee '
         || dismissals.employee_id || '.' as sentence
     from dismissals
     left join employees

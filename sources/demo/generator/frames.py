@@ -184,7 +184,7 @@ class Writer:
         )
         phones = pc.if_else(
             pa.array(second_number > 0),
-            names.join("[", first, ", ", second, "]"),
+            names.join("[", first, ",", second, "]"),
             names.join("[", first, "]"),
         )
         e_mail = names.multi_field(

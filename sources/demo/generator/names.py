@@ -166,9 +166,9 @@ CALLER_FORMATS = 3
 def multi_field(ids: Codes, values: pa.Array, type_id: str, value_type: str = "WORK") -> pa.Array:
     """One entry of a multiple field as JSON, without the list's brackets."""
     return join(
-        '{"ID": "',
+        '{"ID":"',
         as_text(ids),
-        f'", "VALUE_TYPE": "{value_type}", "VALUE": "',
+        f'","VALUE_TYPE":"{value_type}","VALUE":"',
         values,
-        f'", "TYPE_ID": "{type_id}"}}',
+        f'","TYPE_ID":"{type_id}"}}',
     )

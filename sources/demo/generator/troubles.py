@@ -182,8 +182,8 @@ class Planter:
             "MODIFY_BY_ID": owner,
             "DATE_CREATE": _stored(created),
             "DATE_MODIFY": _stored(created),
-            "PHONE": f'[{{"ID": "{number}", "VALUE_TYPE": "WORK", "VALUE": "{phone}", '
-            '"TYPE_ID": "PHONE"}]',
+            "PHONE": f'[{{"ID":"{number}","VALUE_TYPE":"WORK","VALUE":"{phone}",'
+            '"TYPE_ID":"PHONE"}]',
             "EMAIL": "[]",
             "CUSTOM": "{}",
         }
