@@ -169,7 +169,7 @@ q4_missing_pipelines as (
         null::bigint as employee_key,
         null as card_url,
         'Pipeline "' || pipelines.pipeline_name || '" has ' || count(*)
-        || ' deals but is not in the list the system gives: was it deleted, or does its access '
+        || ' deals but is not in the list the system gives: was it deleted, or does the access '
         || 'no longer see it?' as sentence
     from pipelines
     inner join deals
