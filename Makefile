@@ -37,7 +37,7 @@ SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
 .PHONY: help setup demo dev run backfill restore authorise dbt summary test test-long \
-	bench-extract lint format clean
+	test-servers bench-extract lint format clean
 
 help: ## List the targets
 	@echo "callfunnel: what does our sales department really do, and what does it bring?"
@@ -83,11 +83,14 @@ dbt: $(STAMP) ## dbt on the company's warehouse, under its lock (ARGS="build --s
 summary: $(STAMP) ## Print the summary of the last run again (COMPANY=)
 	@$(RUN) summary --company $(COMPANY)
 
-test: $(STAMP) ## All tests but the long ones
+test: $(STAMP) test-servers ## All tests but the long ones
 	@.venv/bin/pytest -m "not long" $(PARALLEL) $(ARGS)
 
 test-long: $(STAMP) ## The long tests: 1,500 random portals, the whole fault matrix and 30 kill points of each CRM, a large company
 	@.venv/bin/pytest -m long $(PARALLEL) $(ARGS)
+
+test-servers: $(STAMP) ## Install MariaDB and PostgreSQL where tests find none (Debian, as root or with sudo)
+	@.venv/bin/python -m tests.support.install_servers
 
 bench-extract: $(STAMP) ## Extraction beside other clients, ratios in one run (ARGS="--system amocrm --runs 2")
 	@.venv/bin/python -m tests.benchmarks.extract $(ARGS)
