@@ -24,6 +24,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sources.connection import raw_schema
 from sources.errors import CallfunnelError
 
 CLOCK_MARGIN = dt.timedelta(minutes=10)
@@ -310,7 +311,7 @@ class _Place:
 
     @property
     def name(self) -> str:
-        return f"raw_{self.system}.{self.table.table}"
+        return f"{raw_schema(self.system)}.{self.table.table}"
 
 
 def _places(folder: Path) -> list[_Place]:

@@ -6,13 +6,19 @@ import datetime as dt
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
     import duckdb
 
     from sources.archive import ArchivedTable
     from sources.history import VersionedTable
+
+PbxSystem = Literal[
+    "asterisk", "mango", "uis", "megafon", "zadarma", "binotel", "ringostat", "generic"
+]
+PBX_SYSTEMS: tuple[PbxSystem, ...] = get_args(PbxSystem)
+"""The providers of telephony; their calls share a raw schema."""
 
 
 @dataclass(frozen=True)
@@ -205,3 +211,8 @@ class Connector(Protocol):
 def source_key(system: str, connection: str) -> str:
     """`<system>:<connection>`, e.g. `bitrix24:main`."""
     return f"{system}:{connection}"
+
+
+def raw_schema(system: str) -> str:
+    """The raw schema of a system: `raw_<system>`, of telephony `raw_telephony`."""
+    return "raw_telephony" if system in PBX_SYSTEMS else f"raw_{system}"

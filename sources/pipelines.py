@@ -19,6 +19,7 @@ from dlt.destinations import duckdb as duckdb_destination
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from sources.connection import raw_schema
 from sources.errors import CallfunnelError, SourceError
 
 MEMORY_LIMIT = "200MB"
@@ -34,7 +35,7 @@ logging.getLogger("dlt").addFilter(
 def make_pipeline(
     system: str, connection: str, *, warehouse: Path, pipelines_dir: Path
 ) -> dlt.Pipeline:
-    """The pipeline of one connection: `<system>__<connection>` into `raw_<system>`.
+    """The pipeline of one connection: `<system>__<connection>` into the system's raw schema.
 
     The company's rules go the same way, as system `company`, connection `rules`.
     """
@@ -45,7 +46,7 @@ def make_pipeline(
         pipeline_name=f"{system}__{connection}",
         pipelines_dir=str(pipelines_dir),
         destination=duckdb_destination(credentials),
-        dataset_name=f"raw_{system}",
+        dataset_name=raw_schema(system),
     )
     return pipeline
 

@@ -9,7 +9,13 @@ import dlt
 import pyarrow as pa
 from dlt.extract import DltResource
 
-from sources.company.rules import AmocrmSection, Company, CompanyRules, read_company
+from sources.company.rules import (
+    AmocrmSection,
+    Company,
+    CompanyRules,
+    GenericSection,
+    read_company,
+)
 
 __all__ = ["SCHEMAS", "Company", "CompanyRules", "company", "read_company"]
 
@@ -33,9 +39,12 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         [
             pa.field("source_key", _TEXT),
             pa.field("system", _TEXT),
+            pa.field("is_crm", pa.bool_()),
+            pa.field("crm_source_key", _TEXT),
             pa.field("talk_basis", _TEXT),
             pa.field("portal_url", _TEXT),
             pa.field("source_field", _TEXT),
+            pa.field("internal_digits", _INTEGER),
         ]
     ),
     "tag_sources": pa.schema(
@@ -80,6 +89,32 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("line", _INTEGER),
         ]
     ),
+    "extensions": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("extension", _TEXT),
+            pa.field("employee_id", _INTEGER),
+            pa.field("from_on", pa.date32()),
+            pa.field("until_on", pa.date32()),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "talkers": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("talker_name", _TEXT),
+            pa.field("employee_id", _INTEGER),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "telephony_values": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("kind", _TEXT),
+            pa.field("raw_value", _TEXT),
+            pa.field("value", _TEXT),
+        ]
+    ),
     "segments": pa.schema(
         [pa.field("segment_type", _TEXT), pa.field("source_key", _TEXT), pa.field("field", _TEXT)]
     ),
@@ -110,7 +145,7 @@ def company(rules: Company, portal_urls: Mapping[str, str]) -> list[DltResource]
 
 def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     rules = given.rules
-    connections = tuple(rules.all_connections())
+    connections = tuple(rules.crm_connections())
 
     def lines(rows: tuple[Any, ...]) -> list[dict[str, Any]]:
         return [
@@ -133,11 +168,38 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
             {
                 "source_key": found.source_key,
                 "system": found.system,
+                "is_crm": True,
+                "crm_source_key": found.source_key,
                 "talk_basis": found.section.talk_basis,
                 "portal_url": found.section.portal_url or portal_urls.get(found.source_key),
                 "source_field": getattr(found.section, "source_field", None),
             }
             for found in connections
+        ]
+        + [
+            {
+                "source_key": found.source_key,
+                "system": found.system,
+                "is_crm": False,
+                "crm_source_key": rules.crm_of(found),
+                "internal_digits": getattr(found.section, "internal_digits", None),
+            }
+            for found in rules.pbx_connections()
+        ],
+        "telephony_values": [
+            {
+                "source_key": found.source_key,
+                "kind": kind,
+                "raw_value": raw,
+                "value": value,
+            }
+            for found in rules.pbx_connections()
+            if isinstance(found.section, GenericSection)
+            for kind, values in (
+                ("direction", found.section.directions),
+                ("result", found.section.results),
+            )
+            for raw, value in values.items()
         ],
         "tag_sources": [
             {
@@ -154,6 +216,8 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
         "stage_roles": lines(given.stages),
         "dismissals": lines(given.dismissals),
         "employees": lines(given.employees),
+        "extensions": lines(given.extensions),
+        "talkers": lines(given.talkers),
         "segments": [
             {"segment_type": segment, "source_key": found.source_key, "field": field}
             for segment, fields in rules.segments.items()

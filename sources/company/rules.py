@@ -11,15 +11,23 @@ import datetime as dt
 import re
 import tomllib
 import zoneinfo
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
 
 import phonenumbers
 from croniter import croniter
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
-from sources.connection import source_key
+from sources.connection import PBX_SYSTEMS, PbxSystem, source_key
 from sources.errors import InputError
 
 BUILT_IN_SEGMENTS = ("all", "talker", "department", "source", "pipeline")
@@ -27,7 +35,12 @@ NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
 
 CrmSystem = Literal["bitrix24", "amocrm"]
 CRM_SYSTEMS: tuple[CrmSystem, ...] = get_args(CrmSystem)
+System = CrmSystem | PbxSystem
 PipelineRole = Literal["sales", "setter", "service", "ignore"]
+CallResult = Literal[
+    "answered", "missed", "busy", "cancelled", "wrong_number", "failed", "voicemail"
+]
+TalkBasis = Literal["talk", "total", "unknown"]
 StageRole = Literal["key", "qualified", "appointment", "proposal", "contract", "invoice", "payment"]
 
 
@@ -106,17 +119,17 @@ class PublishSection(_Strict):
     keep_generations: int = Field(default=3, ge=1, le=365)
 
 
-class ConnectionSection(_Strict):
-    """One account of one system: what every system has."""
+class CrmSection(_Strict):
+    """One account of one CRM: what every CRM has."""
 
-    talk_basis: Literal["talk", "total", "unknown"] = "unknown"
+    talk_basis: TalkBasis = "unknown"
     portal_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
     """Where links to cards lead; by default the host that the secrets name."""
     loss_threshold_share: float = Field(default=0.05, ge=0, le=1)
     """More rows of an entity gone at once than this share, and than 20, stop the load."""
 
 
-class Bitrix24Section(ConnectionSection):
+class Bitrix24Section(CrmSection):
     """One Bitrix24 portal."""
 
     smart_processes: list[Annotated[int, Field(ge=128)]] = []
@@ -128,7 +141,7 @@ class Bitrix24Section(ConnectionSection):
     """Cards, calls and tasks of each kind whose details one load asks for."""
 
 
-class AmocrmSection(ConnectionSection):
+class AmocrmSection(CrmSection):
     """One amoCRM or Kommo account."""
 
     requests_per_second: float = Field(default=7, ge=0, le=50)
@@ -139,6 +152,96 @@ class AmocrmSection(ConnectionSection):
     """Tag of a lead to the source it stands for, where neither field names one."""
 
 
+class PbxSection(_Strict):
+    """One telephony system: what every one has."""
+
+    crm: str | None = None
+    """The CRM connection whose cards and people its calls belong to, by name or source key; not
+    needed where the company has one CRM connection."""
+    time_zone: Annotated[str, AfterValidator(_known_zone)] | None = None
+    """Of the times that it prints without one; the company's zone by default."""
+    first_day: dt.date | None = None
+    """From when on calls are read; by default as long ago as the provider keeps them."""
+    trailing_days: int = Field(default=3, ge=0, le=60)
+    """So many days before the last load are read again: calls that were under way, late legs."""
+
+
+class AsteriskSection(PbxSection):
+    """The call detail records of one Asterisk or FreePBX."""
+
+    table: str = Field(default="cdr", pattern=r"^\w+(\.\w+)?$")
+    """The table of the records, in the database that the secrets name."""
+    file: str | None = Field(default=None, min_length=1)
+    """`Master.csv` instead of a database: a path, relative to the company's data folder."""
+    internal_digits: int = Field(default=5, ge=2, le=8)
+    """Numbers of at most so many digits are extensions."""
+
+
+class MangoSection(PbxSection):
+    """One Mango Office account."""
+
+
+class UisSection(PbxSection):
+    """One UIS, CoMagic or CallGear account."""
+
+
+class MegafonSection(PbxSection):
+    """One MegaFon virtual PBX."""
+
+
+class ZadarmaSection(PbxSection):
+    """One Zadarma account."""
+
+
+class BinotelSection(PbxSection):
+    """One Binotel account."""
+
+
+class RingostatSection(PbxSection):
+    """One Ringostat project."""
+
+
+class GenericColumns(_Strict):
+    """Columns of a table of calls, by what they mean; only the first two are required."""
+
+    call_id: str = Field(min_length=1)
+    started_at: str = Field(min_length=1)
+    link_id: str | None = None
+    """The id that the CRM's row of the same call carries."""
+    direction: str | None = None
+    result: str | None = None
+    client_phone: str | None = None
+    line: str | None = None
+    extension: str | None = None
+    talker_name: str | None = None
+    wait_seconds: str | None = None
+    talk_seconds: str | None = None
+    total_seconds: str | None = None
+    recording_url: str | None = None
+
+
+class GenericSection(PbxSection):
+    """A table of calls that any telephony exports."""
+
+    file: str | None = Field(default=None, min_length=1)
+    """`.csv` or `.parquet`, a path relative to the company's data folder; `*` is allowed."""
+    table: str | None = Field(default=None, pattern=r"^\w+(\.\w+)?$")
+    """A table or view of the database that the secrets name, instead of a file."""
+    separator: str = Field(default=",", min_length=1, max_length=1)
+    """Of csv files."""
+    columns: GenericColumns
+    directions: dict[str, Literal["inbound", "outbound", "internal"]] = {}
+    """What the texts of the column `direction` mean."""
+    results: dict[str, CallResult] = {}
+    """What the texts of the column `result` mean."""
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> GenericSection:
+        if (self.file is None) == (self.table is None):
+            raise ValueError("needs either file or table")
+        return self
+
+
 _ConnectionName = Annotated[str, Field(pattern=NAME_PATTERN)]
 
 
@@ -147,23 +250,43 @@ class ConnectionsSection(_Strict):
 
     bitrix24: dict[_ConnectionName, Bitrix24Section] = {}
     amocrm: dict[_ConnectionName, AmocrmSection] = {}
+    asterisk: dict[_ConnectionName, AsteriskSection] = {}
+    mango: dict[_ConnectionName, MangoSection] = {}
+    uis: dict[_ConnectionName, UisSection] = {}
+    megafon: dict[_ConnectionName, MegafonSection] = {}
+    zadarma: dict[_ConnectionName, ZadarmaSection] = {}
+    binotel: dict[_ConnectionName, BinotelSection] = {}
+    ringostat: dict[_ConnectionName, RingostatSection] = {}
+    generic: dict[_ConnectionName, GenericSection] = {}
 
-    def of(self, system: CrmSystem) -> Mapping[str, ConnectionSection]:
-        """A system's connections by name."""
-        return self.bitrix24 if system == "bitrix24" else self.amocrm
 
-
-class NamedConnection(NamedTuple):
-    """A connection with its place in the rules."""
+class CrmConnection(NamedTuple):
+    """A CRM connection with its place in the rules."""
 
     system: CrmSystem
     name: str
-    section: ConnectionSection
+    section: CrmSection
 
     @property
     def source_key(self) -> str:
         """`<system>:<name>`, part of every key."""
         return source_key(self.system, self.name)
+
+
+class PbxConnection(NamedTuple):
+    """A telephony connection with its place in the rules."""
+
+    system: PbxSystem
+    name: str
+    section: PbxSection
+
+    @property
+    def source_key(self) -> str:
+        """`<system>:<name>`, part of every key."""
+        return source_key(self.system, self.name)
+
+
+Connection = CrmConnection | PbxConnection
 
 
 class CompanyRules(_Strict):
@@ -177,17 +300,51 @@ class CompanyRules(_Strict):
     segments: dict[Annotated[str, AfterValidator(_free_segment)], _SegmentFields] = {}
     """Segment to the custom field of deals that holds it, by system."""
 
-    def all_connections(self) -> Iterator[NamedConnection]:
+    def all_connections(self) -> Iterator[Connection]:
         """Every connection of every system."""
+        yield from self.crm_connections()
+        yield from self.pbx_connections()
+
+    def crm_connections(self) -> Iterator[CrmConnection]:
+        """Every connection of every CRM."""
         for system in CRM_SYSTEMS:
-            for name, section in self.connections.of(system).items():
-                yield NamedConnection(system, name, section)
+            for name, section in getattr(self.connections, system).items():
+                yield CrmConnection(system, name, section)
+
+    def pbx_connections(self) -> Iterator[PbxConnection]:
+        """Every connection of every telephony."""
+        for system in PBX_SYSTEMS:
+            for name, section in getattr(self.connections, system).items():
+                yield PbxConnection(system, name, section)
+
+    def crm_of(self, pbx: PbxConnection) -> str | None:
+        """The source key of the CRM connection that a telephony is tied to.
+
+        None: the company has no CRM.
+
+        Raises:
+            ValueError: the tie names no CRM connection, or none though there are several.
+        """
+        known = [found.source_key for found in self.crm_connections()]
+        asked = pbx.section.crm
+        if asked is None:
+            if len(known) > 1:
+                raise ValueError(f"is required: one of {', '.join(known)}")
+            return known[0] if known else None
+        found = [key for key in known if asked in (key, key.partition(":")[2])]
+        if len(found) != 1:
+            raise ValueError(f"names no CRM connection: one of {', '.join(known) or 'none'}")
+        return found[0]
+
+
+_OptionalDate = Annotated[dt.date | None, BeforeValidator(lambda text: text or None)]
 
 
 class _CsvRow(_Strict):
     """A row of a csv file; `key_columns` may not stand twice."""
 
     key_columns: ClassVar[tuple[str, ...]]
+    connects_to: ClassVar[Literal["crm", "pbx"]] = "crm"
 
     connection: str
     """In the file a connection's name or source key, once read its source key."""
@@ -233,6 +390,32 @@ class EmployeeRow(_CsvRow):
     department: str
 
 
+class ExtensionRow(_CsvRow):
+    """`extensions.csv`: whose an extension of a telephony is, and when it was."""
+
+    key_columns = ("connection", "extension", "employee_id", "from_on")
+    connects_to = "pbx"
+
+    extension: str = Field(min_length=1)
+    employee_id: int
+    """In the CRM connection that the telephony is tied to."""
+    from_on: _OptionalDate
+    """First day; empty: always."""
+    until_on: _OptionalDate
+    """First day on which it is no longer theirs; empty: still is."""
+
+
+class TalkerRow(_CsvRow):
+    """`talkers.csv`: who a name is that a telephony gives to a talker."""
+
+    key_columns = ("connection", "talker_name")
+    connects_to = "pbx"
+
+    talker_name: str = Field(min_length=1)
+    employee_id: int
+    """In the CRM connection that the telephony is tied to."""
+
+
 class Company(BaseModel):
     """A company's folder, read and validated."""
 
@@ -244,6 +427,8 @@ class Company(BaseModel):
     stages: tuple[StageRow, ...] = ()
     dismissals: tuple[DismissalRow, ...] = ()
     employees: tuple[EmployeeRow, ...] = ()
+    extensions: tuple[ExtensionRow, ...] = ()
+    talkers: tuple[TalkerRow, ...] = ()
 
 
 RowT = TypeVar("RowT", bound=_CsvRow)
@@ -268,26 +453,30 @@ def read_company(folder: Path) -> Company:
             "digits and _ (it becomes part of asset keys)."
         )
     rules = _read_toml(folder / "company.toml")
-    connections = _source_keys(rules)
+    crm = _source_keys(rules.crm_connections())
+    pbx = _source_keys(rules.pbx_connections())
     return Company(
         key=folder.name,
         rules=rules,
-        pipelines=_read_csv(folder / "pipelines.csv", PipelineRow, connections),
-        stages=_read_csv(folder / "stages.csv", StageRow, connections),
-        dismissals=_read_csv(folder / "dismissals.csv", DismissalRow, connections),
-        employees=_read_csv(folder / "employees.csv", EmployeeRow, connections),
+        pipelines=_read_csv(folder / "pipelines.csv", PipelineRow, crm),
+        stages=_read_csv(folder / "stages.csv", StageRow, crm),
+        dismissals=_read_csv(folder / "dismissals.csv", DismissalRow, crm),
+        employees=_read_csv(folder / "employees.csv", EmployeeRow, crm),
+        extensions=_read_csv(folder / "extensions.csv", ExtensionRow, pbx),
+        talkers=_read_csv(folder / "talkers.csv", TalkerRow, pbx),
     )
 
 
-def _source_keys(rules: CompanyRules) -> dict[str, str | None]:
+def _source_keys(connections: Iterable[Connection]) -> dict[str, str | None]:
     """What csv files may call a connection: its source key, or its name if no other has it.
 
     A name that several systems use maps to None.
     """
     keys: dict[str, str | None] = {}
-    for connection in rules.all_connections():
+    known = tuple(connections)
+    for connection in known:
         keys[connection.name] = None if connection.name in keys else connection.source_key
-    return keys | {found.source_key: found.source_key for found in rules.all_connections()}
+    return keys | {found.source_key: found.source_key for found in known}
 
 
 def _read_toml(path: Path) -> CompanyRules:
@@ -295,7 +484,7 @@ def _read_toml(path: Path) -> CompanyRules:
     try:
         text = path.read_text(encoding="utf-8")
         # Strict: TOML has types of its own, and `true` or "40" is not the number 40.
-        return CompanyRules.model_validate(tomllib.loads(text), strict=True)
+        rules = CompanyRules.model_validate(tomllib.loads(text), strict=True)
     except FileNotFoundError:
         raise InputError(f"{shown} is missing: copy companies/demo/company.toml.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -306,6 +495,15 @@ def _read_toml(path: Path) -> CompanyRules:
         place = f", line {line}" if line else ""
         name = ".".join(str(step) for step in first["loc"] if step != "[key]")
         raise InputError(f"{shown}{place}: {name}: {_problem(first)}") from None
+    for pbx in rules.pbx_connections():
+        try:
+            rules.crm_of(pbx)
+        except ValueError as error:
+            location = ("connections", pbx.system, pbx.name, "crm")
+            line = _line_of(text, location)
+            place = f", line {line}" if line else ""
+            raise InputError(f"{shown}{place}: {'.'.join(location)}: {error}") from None
+    return rules
 
 
 def _read_csv(
@@ -355,7 +553,8 @@ def _read_row(
         first = error.errors()[0]
         raise InputError(f"{place}, column {first['loc'][0]}: {_problem(first)}") from None
     if row.connection not in connections:
-        raise InputError(f"{place}: company.toml has no connection {row.connection!r}")
+        kind = "telephony connection" if form.connects_to == "pbx" else "CRM connection"
+        raise InputError(f"{place}: company.toml has no {kind} {row.connection!r}")
     found = connections[row.connection]
     if found is None:
         systems = [key for key in connections if key.endswith(f":{row.connection}")]

@@ -306,7 +306,7 @@ def test_a_company_file_that_is_not_utf_8_is_named(company: Write) -> None:
         ),
         (
             {"pipelines": ["connection,pipeline_id,role", "main,0,sales", "other,1,sales"]},
-            ["pipelines.csv, line 3:", "no connection 'other'"],
+            ["pipelines.csv, line 3:", "no CRM connection 'other'"],
         ),
         (
             {"pipelines": ["connection,pipeline_id,role", "main,0"]},
