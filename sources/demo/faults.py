@@ -10,7 +10,8 @@ A file (JSON or TOML) of rules, for tests of clients against a portal that misbe
     action = "reset"
 
 `method` is a method of Bitrix24, or for amoCRM an address like `leads`, `leads/{id}` or
-`contacts/notes`, whose parameters are taken as they are written: `{"filter[id]" = "5"}`.
+`contacts/notes`, whose parameters are taken as they are written: `{"filter[id]" = "5"}`. For
+telephony it is the path that is asked, of UIS the method.
 
 Most actions befall a whole request and count requests. `operation_limit`, `error`,
 `command_error` and `misread` befall a command: inside a batch they count commands, and the errors

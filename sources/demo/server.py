@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sources.demo.amocrm import application as amocrm
@@ -79,11 +80,14 @@ def _server(portal: Portal | AmoPortal, port: int, tls: TlsFiles | None) -> uvic
     root = _root(port, is_https=tls is not None)
     if isinstance(portal, AmoPortal):
         portal.served_at = root
-        app = amocrm.make_app(portal)
-    else:
-        if portal.oauth is not None:
-            portal.oauth.served_at = root
-        app = make_app(portal)
+        # Clients read amoCRM's clock from this header; the account's own stands in there.
+        return _server_of(amocrm.make_app(portal), tls, date_header=False)
+    if portal.oauth is not None:
+        portal.oauth.served_at = root
+    return _server_of(make_app(portal), tls, date_header=True)
+
+
+def _server_of(app: ASGIApp, tls: TlsFiles | None, *, date_header: bool) -> uvicorn.Server:
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -93,8 +97,7 @@ def _server(portal: Portal | AmoPortal, port: int, tls: TlsFiles | None) -> uvic
             log_level="warning",
             # The access log would print the webhook's secret with every request.
             access_log=False,
-            # Clients read amoCRM's clock from this header; the account's own stands in there.
-            date_header=not isinstance(portal, AmoPortal),
+            date_header=date_header,
             lifespan="off",
             # As nginx in front of a portal: clients that wait for a limit keep their connection.
             timeout_keep_alive=75,
@@ -117,7 +120,30 @@ def serve_in_thread(
     """
     listener = _listener(port)
     port = listener.getsockname()[1]
-    server = _server(portal, port, tls)
+    with _running(_server(portal, port, tls), listener):
+        if isinstance(portal, AmoPortal):
+            yield _root(port, is_https=tls is not None) + "/"
+        else:
+            yield webhook_address(
+                port, portal.user_id, portal.code, scheme="https" if tls else "http"
+            )
+
+
+@contextlib.contextmanager
+def serve_app_in_thread(app: ASGIApp, port: int = 0) -> Iterator[str]:
+    """Serve an application that tells its own `Date` until the block ends; gives its address.
+
+    Args:
+        app: what to serve.
+        port: on loopback; 0 picks a free one.
+    """
+    listener = _listener(port)
+    with _running(_server_of(app, None, date_header=False), listener):
+        yield _root(listener.getsockname()[1], is_https=False)
+
+
+@contextlib.contextmanager
+def _running(server: uvicorn.Server, listener: socket.socket) -> Iterator[None]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + START_SECONDS
@@ -126,12 +152,7 @@ def serve_in_thread(
             raise RuntimeError("the demo portal did not start")
         time.sleep(0.01)
     try:
-        if isinstance(portal, AmoPortal):
-            yield _root(port, is_https=tls is not None) + "/"
-        else:
-            yield webhook_address(
-                port, portal.user_id, portal.code, scheme="https" if tls else "http"
-            )
+        yield
     finally:
         server.should_exit = True
         thread.join(timeout=10)
