@@ -231,11 +231,12 @@ def _portal_beside(settings: Settings) -> contextlib.AbstractContextManager[Any]
 def _run_job(settings: Settings, *, sweep: bool = False) -> None:
     from orchestration.definitions import job_name
     from orchestration.summary import print_summary
-    from orchestration.systems import SYSTEMS
+    from orchestration.systems import RAW_SCHEMAS
 
     ops: dict[str, Any] = {}
     if sweep:
-        names = [f"{settings.company}__load_{system}" for system in SYSTEMS]
+        loads = [schema.removeprefix("raw_") for schema in RAW_SCHEMAS]
+        names = [f"{settings.company}__load_{load}" for load in loads]
         ops = {name: {"config": {"sweep": True}} for name in names}
     _execute(settings, job_name(settings.company), ops)
     with warehouse_lock(settings.lock_file, "summary", settings.lock_timeout_seconds):

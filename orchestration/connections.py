@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import replace
+from zoneinfo import ZoneInfo
 
 import dlt
 
 from orchestration.settings import Settings
-from orchestration.systems import SYSTEMS
+from orchestration.systems import RAW_SCHEMAS
 from sources.absent import make_raw_tables
 from sources.amocrm import AmoClient, AmoConnector, AmoOAuth, LongLivedToken
 from sources.amocrm.credentials import Application as AmoApplication
@@ -19,29 +21,36 @@ from sources.company import read_company
 from sources.company.rules import (
     AmocrmSection,
     Bitrix24Section,
-    CrmSystem,
-    NamedConnection,
+    Connection,
+    CrmConnection,
+    CrmSection,
+    PbxConnection,
 )
+from sources.connection import Connector, raw_schema
+from sources.credentials import SecretsOf
 from sources.errors import InputError
 from sources.loading import LoadOptions
 from sources.oauth import RotatingOAuth
 from sources.pipelines import make_pipeline
+from sources.telephony import PbxAccess, PbxConnector
+from sources.telephony.providers import open_reader
+from sources.telephony.windows import Windows
 from sources.tokens import TokenStore, token_file
 
 CrmConnector = Bitrix24Connector | AmoConnector
 
 
-def connections_of(
-    settings: Settings, system: CrmSystem | None = None
-) -> tuple[NamedConnection, ...]:
-    """The company's connections; of one system, or all."""
+def connections_of(settings: Settings, schema: str | None = None) -> tuple[Connection, ...]:
+    """The company's connections; those of one raw schema (e.g. `raw_telephony`), or all."""
     rules = read_company(settings.company_dir).rules
     return tuple(
-        found for found in rules.all_connections() if system is None or found.system == system
+        found
+        for found in rules.all_connections()
+        if schema is None or raw_schema(found.system) == schema
     )
 
 
-def find_connection(settings: Settings, text: str) -> NamedConnection:
+def find_connection(settings: Settings, text: str) -> Connection:
     """A connection by its name, or by `<system>:<name>` where several systems have that name.
 
     Raises:
@@ -62,8 +71,33 @@ def find_connection(settings: Settings, text: str) -> NamedConnection:
     return found[0]
 
 
-def connector_of(settings: Settings, connection: NamedConnection) -> CrmConnector:
+def connector_of(settings: Settings, connection: Connection) -> Connector:
     """The account of one connection, with its secrets.
+
+    Raises:
+        SourceError: it has no usable secrets.
+    """
+    if isinstance(connection, CrmConnection):
+        return crm_connector_of(settings, connection)
+    return _pbx_connector_of(settings, connection)
+
+
+def _pbx_connector_of(settings: Settings, connection: PbxConnection) -> PbxConnector:
+    system, name, section = connection
+    company = read_company(settings.company_dir).rules.company
+    zone = ZoneInfo(section.time_zone or company.time_zone)
+    secrets = SecretsOf(system, settings.company, name)
+    reader = open_reader(system, PbxAccess(name, section, zone, secrets, settings.data_dir))
+    first = section.first_day
+    windows = Windows(
+        dt.datetime.combine(first, dt.time(), zone) if first else None,
+        dt.timedelta(days=section.trailing_days),
+    )
+    return PbxConnector(reader, system, name, windows)
+
+
+def crm_connector_of(settings: Settings, connection: CrmConnection) -> CrmConnector:
+    """The account of one CRM connection, with its secrets.
 
     Raises:
         SourceError: it has no usable secrets.
@@ -89,13 +123,17 @@ def connector_of(settings: Settings, connection: NamedConnection) -> CrmConnecto
     return Bitrix24Connector(client, name, section.smart_processes)
 
 
-def oauth_of(settings: Settings, connection: NamedConnection) -> RotatingOAuth:
+def oauth_of(settings: Settings, connection: Connection) -> RotatingOAuth:
     """The authorisation of one connection's application; its tokens stand under the data.
 
     Raises:
         InputError: the connection uses no application.
         SourceError: it has no usable secrets.
     """
+    if isinstance(connection, PbxConnection):
+        raise InputError(
+            f"Connection '{connection.name}' is a telephony, which needs no authorisation."
+        )
     if connection.system == "amocrm":
         account = account_credentials(settings.company, connection.name)
         if isinstance(account, AmoApplication):
@@ -139,8 +177,8 @@ def _amocrm_oauth(settings: Settings, name: str, application: AmoApplication) ->
 def portal_urls(settings: Settings) -> dict[str, str]:
     """Where links to cards lead, for connections whose rules don't say it."""
     return {
-        found.source_key: connector_of(settings, found).client.portal_url
-        for found in connections_of(settings)
+        found.source_key: crm_connector_of(settings, found).client.portal_url
+        for found in read_company(settings.company_dir).rules.crm_connections()
         if not found.section.portal_url
     }
 
@@ -156,28 +194,27 @@ def pipeline_of(settings: Settings, system: str, connection: str) -> dlt.Pipelin
     )
 
 
-def load_options(settings: Settings, connection: NamedConnection, *, sweeps: bool) -> LoadOptions:
+def load_options(settings: Settings, connection: Connection, *, sweeps: bool) -> LoadOptions:
     """How a connection is loaded by the company's rules."""
     section = connection.section
-    options = LoadOptions(
-        loss_threshold_share=section.loss_threshold_share,
-        sweeps=sweeps,
-        archive_dir=settings.archive_dir,
-    )
+    options = LoadOptions(sweeps=sweeps, archive_dir=settings.archive_dir)
+    if isinstance(section, CrmSection):
+        options = replace(options, loss_threshold_share=section.loss_threshold_share)
     if isinstance(section, Bitrix24Section):
         options = replace(options, owners_per_load=section.owners_per_load)
     return options
 
 
-def make_absent_tables(settings: Settings, system: CrmSystem) -> None:
-    """The empty raw tables of a system that the company doesn't have, so that every model builds.
+def make_absent_tables(settings: Settings, schema: str) -> None:
+    """The empty raw tables of a schema that are not there, so that every model builds.
 
-    Where it had the system once, they are there with what they hold, and stay.
+    Where the company had the system once, they are there with what they hold, and stay.
     """
-    raw = SYSTEMS[system]
+    raw = RAW_SCHEMAS[schema]
+    name = schema.removeprefix("raw_")
     make_raw_tables(
-        pipeline_of(settings, system, "none"),
-        system,
+        pipeline_of(settings, name, "none"),
+        name,
         raw.received.values(),
         raw.versioned,
         raw.kept,

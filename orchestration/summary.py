@@ -9,12 +9,12 @@ from rich.table import Table
 
 from expectations.outcomes import Outcome, outcomes
 from orchestration.settings import Settings
-from orchestration.systems import SYSTEMS
+from orchestration.systems import RAW_SCHEMAS
 
 CULPRITS_SHOWN = 3
 _LAYERS = (
     "raw_company",
-    *(f"raw_{system}" for system in SYSTEMS),
+    *RAW_SCHEMAS,
     "raw_derived",
     "intermediate",
     "marts",

@@ -1,4 +1,4 @@
-"""The CRM systems that a company may have: what each keeps in its raw schema."""
+"""The systems that a company may have: what each keeps in its raw schema."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from sources.bitrix24.tables import DETAIL_READS_KEY, DETAIL_READS_SCHEMA
 from sources.company.rules import CrmSystem
 from sources.history import VersionedTable
 from sources.raw_tables import RawTable
+from sources.telephony.providers import TABLES as TELEPHONY_TABLES
 
 KEPT_TABLES = ("load_log", "deleted_records", "quarantine")
 """What the loads of every system keep beside what they receive."""
@@ -54,4 +55,16 @@ SYSTEMS: Mapping[CrmSystem, RawSystem] = {
         {"detail_reads": (DETAIL_READS_SCHEMA, DETAIL_READS_KEY)},
     ),
     "amocrm": RawSystem("amoCRM", amocrm.TABLES, amocrm_history.VERSIONED),
+}
+
+TELEPHONY = RawSystem(
+    "Telephony",
+    {table.raw.name: table.raw for tables in TELEPHONY_TABLES.values() for table in tables},
+    (),
+)
+"""All providers share a schema (docs/decisions/0012): calls of one company are few tables."""
+
+RAW_SCHEMAS: Mapping[str, RawSystem] = {
+    **{f"raw_{name}": system for name, system in SYSTEMS.items()},
+    "raw_telephony": TELEPHONY,
 }

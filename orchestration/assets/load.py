@@ -31,10 +31,10 @@ from orchestration.failures import readable_failures
 from orchestration.progress import relayed_to
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings
-from orchestration.systems import SYSTEMS
+from orchestration.systems import RAW_SCHEMAS
 from sources.bookkeeping import EntityLoad
 from sources.company import SCHEMAS, read_company
-from sources.company.rules import CrmSystem, NamedConnection
+from sources.company.rules import Connection
 from sources.derived.phone_numbers import TABLES_WITH_PHONES, add_phone_numbers
 from sources.errors import CallfunnelError, SourceError
 from sources.loading import ConnectionLoad, load_connection, load_rules
@@ -98,23 +98,23 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
 
     return [
         load_company_rules,
-        *(_load_asset(settings, system) for system in SYSTEMS),
+        *(_load_asset(settings, schema) for schema in RAW_SCHEMAS),
         phone_numbers,
     ]
 
 
-def _load_asset(settings: Settings, system: CrmSystem) -> AssetsDefinition:
-    """The raw tables of one system, loaded connection by connection."""
-    company, raw = settings.company, SYSTEMS[system]
+def _load_asset(settings: Settings, schema: str) -> AssetsDefinition:
+    """The tables of one raw schema, loaded connection by connection."""
+    company, raw = settings.company, RAW_SCHEMAS[schema]
 
     def what(table: str) -> str:
         return "as received" if table in raw.received else "kept by the loads"
 
     @multi_asset(
-        name=f"{company}__load_{system}",
+        name=f"{company}__load_{schema.removeprefix('raw_')}",
         specs=[
             AssetSpec(
-                AssetKey([company, f"raw_{system}", table]),
+                AssetKey([company, schema, table]),
                 group_name="raw",
                 kinds={"dlt", "duckdb"},
                 description=f"{raw.label} {table.replace('_', ' ')}, {what(table)}.",
@@ -128,11 +128,11 @@ def _load_asset(settings: Settings, system: CrmSystem) -> AssetsDefinition:
     ) -> Iterator[MaterializeResult[None]]:
         done: dict[str, MetadataValue] = {}
         with readable_failures(done), relayed_to(context.log):
-            loads = _load_all(settings, system, done, sweeps=config.sweep)
+            loads = _load_all(settings, schema, done, sweeps=config.sweep)
         metadata = _metadata(loads)
         for table in raw.tables:
             yield MaterializeResult(
-                asset_key=AssetKey([company, f"raw_{system}", table]),
+                asset_key=AssetKey([company, schema, table]),
                 metadata=metadata.get(table, {}),
             )
 
@@ -140,18 +140,19 @@ def _load_asset(settings: Settings, system: CrmSystem) -> AssetsDefinition:
 
 
 def _load_all(
-    settings: Settings, system: CrmSystem, done: dict[str, MetadataValue], *, sweeps: bool
+    settings: Settings, schema: str, done: dict[str, MetadataValue], *, sweeps: bool
 ) -> list[ConnectionLoad]:
-    """Load every connection of a system; `done` takes what is to be told if one fails.
+    """Load every connection of a raw schema; `done` takes what is to be told if one fails.
 
     Raises:
         SourceError: connections could not be loaded, each with its sentence.
     """
     loads: list[ConnectionLoad] = []
     problems: list[str] = []
-    connections = connections_of(settings, system)
-    if not connections:
-        make_absent_tables(settings, system)
+    connections = connections_of(settings, schema)
+    if not connections or schema == "raw_telephony":
+        # The tables of providers that the company does not have.
+        make_absent_tables(settings, schema)
     for connection in connections:
         # An account that can't be read must not keep the others from being loaded.
         try:
@@ -165,7 +166,7 @@ def _load_all(
     return loads
 
 
-def _load(settings: Settings, connection: NamedConnection, *, sweeps: bool) -> ConnectionLoad:
+def _load(settings: Settings, connection: Connection, *, sweeps: bool) -> ConnectionLoad:
     connector = connector_of(settings, connection)
     pipeline = pipeline_of(settings, connection.system, connection.name)
     return load_connection(pipeline, connector, load_options(settings, connection, sweeps=sweeps))

@@ -33,6 +33,7 @@ GUARDED: Mapping[str, tuple[str, str]] = {
     "every_won_deal_has_an_amount": ("marts", "fct_deals"),
     "no_history_lies_before_creation_or_in_the_future": ("marts", "fct_stage_visits"),
     "no_call_is_absurdly_long": ("marts", "fct_calls"),
+    "every_code_of_the_telephony_is_known": ("marts", "fct_calls"),
     "every_received_row_could_be_read": ("marts", "fct_data_quality_issues"),
     "every_entity_was_read_whole": ("marts", "fct_data_quality_issues"),
     "the_company_rules_name_known_records": ("marts", "dim_pipelines"),

@@ -21,6 +21,14 @@ TABLES_WITH_PHONES: tuple[tuple[str, str], ...] = (
     ("raw_bitrix24", "contacts"),
     ("raw_amocrm", "notes"),
     ("raw_amocrm", "contacts"),
+    ("raw_telephony", "asterisk_cdr"),
+    ("raw_telephony", "mango_calls"),
+    ("raw_telephony", "uis_calls"),
+    ("raw_telephony", "megafon_calls"),
+    ("raw_telephony", "zadarma_calls"),
+    ("raw_telephony", "binotel_calls"),
+    ("raw_telephony", "ringostat_calls"),
+    ("raw_telephony", "generic_calls"),
 )
 """Schema and name of the tables that are read here."""
 _RAW_TEXTS = """
@@ -36,6 +44,22 @@ select distinct phone as raw_text from (
         select unnest(json_extract(custom_fields_values, '$[*]')) as field from raw_amocrm.contacts
     )
     where json_extract_string(field, '$.field_code') = 'PHONE'
+    union all
+    select unnest([src, dst]) as phone from raw_telephony.asterisk_cdr
+    union all
+    select unnest([from_number, to_number]) as phone from raw_telephony.mango_calls
+    union all
+    select contact_phone_number as phone from raw_telephony.uis_calls
+    union all
+    select client as phone from raw_telephony.megafon_calls
+    union all
+    select unnest([clid, destination]) as phone from raw_telephony.zadarma_calls
+    union all
+    select external_number as phone from raw_telephony.binotel_calls
+    union all
+    select unnest([caller, caller_number, dst]) as phone from raw_telephony.ringostat_calls
+    union all
+    select client_phone as phone from raw_telephony.generic_calls
 )
 where phone is not null and phone <> ''
 """
