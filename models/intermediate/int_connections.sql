@@ -1,6 +1,6 @@
 -- All connections of all systems. As-of of a connection = the cut of its last complete load: a load
 -- writes its log last and whole, so the newest row is a complete load's. The report's as-of is the
--- earliest of its CRM connections.
+-- earliest of its CRM connections; a company without a CRM has its telephony's.
 with load_log as (
     select * from {{ ref('int_load_log') }}
 ),
@@ -28,7 +28,13 @@ described as (
         coalesce(connections.talk_basis, 'unknown') as talk_basis,
         connections.portal_url,
         connections.source_field,
+        connections.internal_digits,
         connections.source_key is not null as is_configured,
+        coalesce(
+            connections.is_crm,
+            split_part(latest.source_key, ':', 1) in ('bitrix24', 'amocrm')
+        ) as is_crm,
+        connections.crm_source_key,
         rules.time_zone,
         rules.phone_region,
         {{ local_date('latest.as_of_at', 'rules.time_zone') }} as as_of_on
@@ -36,19 +42,38 @@ described as (
     cross join rules
     left join connections
         on latest.source_key = connections.source_key
+),
+
+has_crm as (
+    select coalesce(bool_or(is_configured and is_crm), false) as has_crm
+    from described
 )
 
 select
-    source_key,
-    as_of_at,
-    as_of_on,
-    time_zone,
-    phone_region,
-    talk_basis,
-    portal_url,
-    source_field,
-    is_configured,
+    described.source_key,
+    described.as_of_at,
+    described.as_of_on,
+    described.time_zone,
+    described.phone_region,
+    described.talk_basis,
+    described.portal_url,
+    described.source_field,
+    described.internal_digits,
+    described.is_configured,
+    described.is_crm,
+    described.crm_source_key,
     -- A connection that was removed from the rules holds nothing back.
-    min(case when is_configured then as_of_at end) over () as report_as_of_at,
-    min(case when is_configured then as_of_on end) over () as report_as_of_on
+    min(
+        case
+            when described.is_configured and (described.is_crm or not has_crm.has_crm)
+                then described.as_of_at
+        end
+    ) over () as report_as_of_at,
+    min(
+        case
+            when described.is_configured and (described.is_crm or not has_crm.has_crm)
+                then described.as_of_on
+        end
+    ) over () as report_as_of_on
 from described
+cross join has_crm

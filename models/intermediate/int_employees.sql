@@ -8,9 +8,7 @@ with accounts as (
 ),
 
 versions as (
-    select * from {{ ref('int_bitrix24__account_versions') }}
-    union all
-    select * from {{ ref('int_amocrm__account_versions') }}
+    select * from {{ ref('int_account_versions') }}
 ),
 
 reads as (

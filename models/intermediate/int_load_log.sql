@@ -7,10 +7,16 @@ amocrm as (
     select * from {{ ref('stg_amocrm__load_log') }}
 ),
 
+telephony as (
+    select * from {{ ref('stg_telephony__load_log') }}
+),
+
 unioned as (
     select * from bitrix24
     union all
     select * from amocrm
+    union all
+    select * from telephony
 )
 
 select

@@ -11,6 +11,8 @@ quarantined as (
     select * from {{ ref('int_bitrix24__quarantined_rows') }}
     union all
     select * from {{ ref('int_amocrm__quarantined_rows') }}
+    union all
+    select * from {{ ref('int_telephony__quarantined_rows') }}
 ),
 
 readable as (

@@ -38,6 +38,11 @@
     timestamp '9999-12-31 00:00:00'
 {%- endmacro %}
 
+{#- The beginning of an interval that has none. -#}
+{% macro beginning_of_time() -%}
+    timestamp '0001-01-01 00:00:00'
+{%- endmacro %}
+
 {#- So many seconds as an interval. -#}
 {% macro seconds(column) -%}
     {{ return(adapter.dispatch('seconds')(column)) }}
@@ -45,4 +50,13 @@
 
 {% macro default__seconds(column) -%}
     to_seconds({{ column }})
+{%- endmacro %}
+
+{#- Whole seconds since 1970. -#}
+{% macro epoch_second(instant) -%}
+    {{ return(adapter.dispatch('epoch_second')(instant)) }}
+{%- endmacro %}
+
+{% macro default__epoch_second(instant) -%}
+    (epoch_us({{ instant }}) // 1000000)
 {%- endmacro %}

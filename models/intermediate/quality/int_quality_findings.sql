@@ -57,15 +57,35 @@ employees_of_file as (
     select * from {{ ref('stg_company__employees') }}
 ),
 
+talkers_of_files as (
+    select
+        source_key,
+        'extensions.csv' as file,
+        line,
+        employee_id
+    from {{ ref('stg_company__extensions') }}
+    union all
+    select
+        source_key,
+        'talkers.csv' as file,
+        line,
+        employee_id
+    from {{ ref('stg_company__talkers') }}
+),
+
+call_codes as (
+    select * from {{ ref('int_unknown_call_codes') }}
+),
+
 q1_dismissed_named as (
     select
         'Q1' as rule_id,
         calls.source_key,
         'call' as entity,
-        calls.call_id::varchar as record_id,
+        coalesce(calls.call_id::varchar, calls.pbx_call_id) as record_id,
         calls.reporting_employee_key as employee_key,
         null as card_url,
-        'Call ' || calls.call_id || ' names a dismissed employee.' as sentence
+        'Call ' || coalesce(calls.call_id::varchar, calls.pbx_call_id) || ' names a dismissed employee.' as sentence
     from calls
     inner join employees
         on calls.reporting_employee_key = employees.employee_key
@@ -147,10 +167,10 @@ q3_dismissed_account_acts as (
         'Q3' as rule_id,
         calls.source_key,
         'call' as entity,
-        calls.call_id::varchar as record_id,
+        coalesce(calls.call_id::varchar, calls.pbx_call_id) as record_id,
         calls.talker_employee_key as employee_key,
         null as card_url,
-        'Call ' || calls.call_id || ' on ' || calls.started_on || ' ran under the account of '
+        'Call ' || coalesce(calls.call_id::varchar, calls.pbx_call_id) || ' on ' || calls.started_on || ' ran under the account of '
         || employees.employee_name || ', dismissed'
         || coalesce(' on ' || employees.dismissed_on, ' (date unknown)')
         || ': find out who uses it.' as sentence
@@ -300,7 +320,7 @@ calls_in_order as (
         *,
         max(started_at + {{ seconds('total_seconds') }}) over (
             partition by talker_employee_key
-            order by started_at, call_id
+            order by started_at, call_key
             rows between unbounded preceding and 1 preceding
         ) as earlier_ends_at
     from calls
@@ -312,10 +332,11 @@ q8_overlapping_calls as (
         'Q8' as rule_id,
         calls_in_order.source_key,
         'call' as entity,
-        calls_in_order.call_id::varchar as record_id,
+        coalesce(calls_in_order.call_id::varchar, calls_in_order.pbx_call_id) as record_id,
         calls_in_order.talker_employee_key as employee_key,
         null as card_url,
-        'Call ' || calls_in_order.call_id || ' of ' || employees.employee_name
+        'Call ' || coalesce(calls_in_order.call_id::varchar, calls_in_order.pbx_call_id)
+        || ' of ' || employees.employee_name
         || ' began while another call of theirs was going on: does somebody share the line?'
             as sentence
     from calls_in_order
@@ -359,12 +380,31 @@ q16_absurd_length as (
         'Q16' as rule_id,
         source_key,
         'call' as entity,
-        call_id::varchar as record_id,
+        coalesce(call_id::varchar, pbx_call_id) as record_id,
         talker_employee_key as employee_key,
         null as card_url,
-        'Call ' || call_id || ' lasts ' || round(total_seconds / 3600.0, 1) || ' hours.' as sentence
+        'Call ' || coalesce(call_id::varchar, pbx_call_id) || ' lasts ' || round(total_seconds / 3600.0, 1) || ' hours.' as sentence
     from calls
     where total_seconds > 4 * 3600
+),
+
+unknown_codes as (
+    select
+        'CODES' as rule_id,
+        source_key,
+        'call' as entity,
+        code_kind || ' ' || code as record_id,
+        null::bigint as employee_key,
+        null as card_url,
+        case code_kind
+            when 'result'
+                then 'Result "' || code || '" of ' || source_key || ' is not known ('
+                    || legs_count || ' legs of calls): they count as not answered.'
+            else
+                legs_count || ' legs of calls of ' || source_key
+                || ' have no direction that is known: they count neither as in- nor as outbound.'
+        end as sentence
+    from call_codes
 ),
 
 rejected as (
@@ -429,6 +469,24 @@ unknown_rules as (
     union all
     select
         'RULES' as rule_id,
+        talkers_of_files.source_key,
+        talkers_of_files.file as entity,
+        'line ' || talkers_of_files.line as record_id,
+        null::bigint as employee_key,
+        null as card_url,
+        talkers_of_files.file || ', line ' || talkers_of_files.line || ': '
+        || coalesce(connections.crm_source_key, 'the company') || ' has no employee '
+        || talkers_of_files.employee_id || '.' as sentence
+    from talkers_of_files
+    inner join connections
+        on talkers_of_files.source_key = connections.source_key
+    left join employees
+        on connections.crm_source_key = employees.source_key
+        and talkers_of_files.employee_id = employees.employee_id
+    where employees.employee_key is null
+    union all
+    select
+        'RULES' as rule_id,
         dismissals.source_key,
         'dismissals.csv' as entity,
         'line ' || dismissals.line as record_id,
@@ -469,6 +527,8 @@ found as (
     select * from q12_history_out_of_time
     union all
     select * from q16_absurd_length
+    union all
+    select * from unknown_codes
     union all
     select * from rejected
     union all

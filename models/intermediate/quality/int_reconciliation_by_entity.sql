@@ -14,6 +14,8 @@ counts as (
     select * from {{ ref('int_bitrix24__row_counts') }}
     union all
     select * from {{ ref('int_amocrm__row_counts') }}
+    union all
+    select * from {{ ref('int_telephony__row_counts') }}
 ),
 
 deals as (
@@ -48,13 +50,13 @@ marts as (
     group by deals.source_key, system_deals.entity
     union all
     select
-        calls.source_key,
+        unified_calls.origin_source_key as source_key,
         unified_calls.entity,
         count(*) as rows_in_marts
     from calls
     inner join unified_calls
         on calls.call_key = unified_calls.call_key
-    group by calls.source_key, unified_calls.entity
+    group by unified_calls.origin_source_key, unified_calls.entity
     union all
     select
         source_key,

@@ -6,6 +6,7 @@ select
     source_key,
     id as call_id,
     nullif(call_id, '') as system_call_id,
+    nullif(external_call_id, '') as external_call_id,
     nullif(portal_user_id, 0) as talker_id,
     nullif(portal_number, '') as line,
     nullif(phone_number, '') as phone,

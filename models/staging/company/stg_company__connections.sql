@@ -5,7 +5,10 @@ with source as (
 select
     source_key,
     system,
+    is_crm,
+    crm_source_key,
     talk_basis,
     portal_url,
-    source_field
+    source_field,
+    internal_digits
 from source

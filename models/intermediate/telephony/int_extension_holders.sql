@@ -1,0 +1,108 @@
+-- Whose an extension of a telephony is, and when it was: by the company's file, and where that does
+-- not name the extension, by the users of the CRM. The first version of a user that a load has seen
+-- holds for all the time before it.
+with connections as (
+    select * from {{ ref('int_connections') }}
+),
+
+pbx_connections as (
+    select * from {{ ref('int_connections') }}
+    where not is_crm and crm_source_key is not null
+),
+
+extensions_of_file as (
+    select * from {{ ref('stg_company__extensions') }}
+),
+
+versions as (
+    select * from {{ ref('int_account_versions') }}
+),
+
+by_file as (
+    select
+        extensions_of_file.source_key,
+        extensions_of_file.extension,
+        extensions_of_file.employee_id,
+        case
+            when extensions_of_file.from_on is null then {{ beginning_of_time() }}
+            else
+                {{ local_midnight('extensions_of_file.from_on', 'pbx_connections.time_zone') }}
+        end as valid_from,
+        case
+            when extensions_of_file.until_on is null then {{ end_of_time() }}
+            else
+                {{ local_midnight('extensions_of_file.until_on', 'pbx_connections.time_zone') }}
+        end as valid_to
+    from extensions_of_file
+    inner join pbx_connections
+        on extensions_of_file.source_key = pbx_connections.source_key
+),
+
+named_by_file as (
+    select
+        source_key,
+        extension
+    from by_file
+    group by source_key, extension
+),
+
+bounded_versions as (
+    select
+        source_key,
+        employee_id,
+        extension,
+        case
+            when lag(first_seen_at) over (
+                partition by source_key, employee_id order by first_seen_at
+            ) is null
+                then {{ beginning_of_time() }}
+            else first_seen_at
+        end as valid_from,
+        coalesce(
+            lead(first_seen_at) over (
+                partition by source_key, employee_id order by first_seen_at
+            ),
+            {{ end_of_time() }}
+        ) as valid_to
+    from versions
+),
+
+by_crm as (
+    select
+        pbx_connections.source_key,
+        bounded_versions.extension,
+        bounded_versions.employee_id,
+        bounded_versions.valid_from,
+        bounded_versions.valid_to
+    from bounded_versions
+    inner join pbx_connections
+        on bounded_versions.source_key = pbx_connections.crm_source_key
+    left join named_by_file
+        on pbx_connections.source_key = named_by_file.source_key
+        and bounded_versions.extension = named_by_file.extension
+    where bounded_versions.extension is not null and named_by_file.extension is null
+),
+
+holders as (
+    select
+        *,
+        'file' as holder_basis
+    from by_file
+    union all
+    select
+        *,
+        'crm_user' as holder_basis
+    from by_crm
+)
+
+select
+    holders.source_key,
+    connections.crm_source_key,
+    holders.extension,
+    holders.employee_id,
+    holders.valid_from,
+    holders.valid_to,
+    holders.holder_basis
+from holders
+inner join connections
+    on holders.source_key = connections.source_key

@@ -1,0 +1,170 @@
+-- Legs of all telephony up to the cut, in one normal form: results by the seed, clients' numbers in
+-- E.164, who spoke by extension and by name. A leg after the CRM's own cut waits with it.
+with legs as (
+    {% for provider in telephony_providers() %}
+    select * from {{ ref('int_' ~ provider ~ '__call_legs') }}
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
+),
+
+connections as (
+    select * from {{ ref('int_connections') }}
+    where not is_crm
+),
+
+crm_connections as (
+    select * from {{ ref('int_connections') }}
+    where is_crm
+),
+
+results as (
+    select * from {{ ref('telephony_call_results') }}
+),
+
+phone_numbers as (
+    select * from {{ ref('stg_derived__phone_numbers') }}
+),
+
+holders as (
+    select * from {{ ref('int_extension_holders') }}
+),
+
+talkers as (
+    select * from {{ ref('stg_company__talkers') }}
+),
+
+versions as (
+    select * from {{ ref('int_account_versions') }}
+),
+
+present as (
+    select
+        legs.*,
+        connections.crm_source_key,
+        connections.phone_region,
+        split_part(legs.source_key, ':', 1) as system
+    from legs
+    inner join connections
+        on legs.source_key = connections.source_key
+    left join crm_connections
+        on connections.crm_source_key = crm_connections.source_key
+    where
+        legs.started_at <= connections.as_of_at
+        and legs.started_at <= coalesce(crm_connections.as_of_at, connections.as_of_at)
+        and legs.started_at <= legs.received_at
+),
+
+-- An extension that several hold at once tells nobody.
+leg_holders as (
+    select
+        present.source_key,
+        present.leg_id,
+        min(holders.employee_id) as holder_id,
+        count(distinct holders.employee_id) as holders_count
+    from present
+    inner join holders
+        on present.source_key = holders.source_key
+        and present.extension = holders.extension
+        and present.started_at >= holders.valid_from
+        and present.started_at < holders.valid_to
+    group by present.source_key, present.leg_id
+),
+
+names as (
+    select
+        source_key,
+        talker_name,
+        employee_id
+    from talkers
+    union
+    -- The name of two people says nothing; the file's word on a name is the last.
+    select
+        connections.source_key,
+        lower(versions.employee_name) as talker_name,
+        min(versions.employee_id) as employee_id
+    from versions
+    inner join connections
+        on versions.source_key = connections.crm_source_key
+    left join talkers
+        on connections.source_key = talkers.source_key
+        and lower(versions.employee_name) = talkers.talker_name
+    where versions.employee_name <> '' and talkers.talker_name is null
+    group by connections.source_key, lower(versions.employee_name)
+    having count(distinct versions.employee_id) = 1
+),
+
+described as (
+    select
+        present.*,
+        case
+            when present.told_result is not null then present.told_result
+            when results.call_result is not null then results.call_result
+            when present.result_code is not null then 'unknown'
+            when present.talk_seconds > 0 then 'answered'
+            else 'missed'
+        end as call_result,
+        present.result_code is null
+        or present.told_result is not null
+        or results.call_result is not null as is_known_result,
+        phone_numbers.phone_e164,
+        leg_holders.holders_count,
+        coalesce(
+            case when leg_holders.holders_count = 1 then leg_holders.holder_id end,
+            names.employee_id
+        ) as talker_id,
+        case
+            when leg_holders.holders_count = 1 then 'extension'
+            when names.employee_id is not null then 'name'
+            else 'unknown'
+        end as talker_basis
+    from present
+    left join results
+        on present.system = results.system
+        and present.result_code = results.result_code
+    left join phone_numbers
+        on present.client_phone = phone_numbers.phone
+        and present.phone_region = phone_numbers.phone_region
+    left join leg_holders
+        on present.source_key = leg_holders.source_key
+        and present.leg_id = leg_holders.leg_id
+    left join names
+        on present.source_key = names.source_key
+        and lower(trim(present.talker_name)) = names.talker_name
+)
+
+select
+    {{ hash_key(['source_key', "'leg'", 'leg_id']) }} as call_leg_key,
+    {{ hash_key(['source_key', "'call'", 'call_id']) }} as pbx_call_key,
+    source_key,
+    crm_source_key,
+    leg_id,
+    call_id as pbx_call_id,
+    link_id,
+    row_number() over (
+        partition by source_key, call_id
+        order by started_at, leg_order, leg_id
+    ) as leg_number,
+    coalesce(direction, 'unknown') as direction,
+    started_at,
+    case
+        when call_result = 'answered'
+            then started_at + {{ seconds('greatest(total_seconds - talk_seconds, 0)') }}
+    end as answered_at,
+    started_at + {{ seconds('total_seconds') }} as ended_at,
+    case when call_result = 'answered' then talk_seconds else 0 end as talk_seconds,
+    total_seconds,
+    talk_basis,
+    result_code,
+    call_result,
+    call_result = 'answered' as is_answered,
+    is_known_result,
+    client_phone,
+    phone_e164,
+    line,
+    extension,
+    coalesce(holders_count > 1, false) as is_shared_extension,
+    talker_id,
+    talker_basis,
+    recording_url,
+    entity
+from described
