@@ -17,9 +17,10 @@ from expectations.suites.boundary import Boundary
 from expectations.suites.marts import MART_BOUNDARIES
 from expectations.suites.raw_amocrm import AMOCRM_BOUNDARIES
 from expectations.suites.raw_bitrix24 import BITRIX24_BOUNDARIES
+from expectations.suites.raw_telephony import TELEPHONY_BOUNDARIES
 from sources.errors import CallfunnelError
 
-RAW_BOUNDARIES = (*BITRIX24_BOUNDARIES, *AMOCRM_BOUNDARIES)
+RAW_BOUNDARIES = (*BITRIX24_BOUNDARIES, *AMOCRM_BOUNDARIES, *TELEPHONY_BOUNDARIES)
 BOUNDARIES = (*RAW_BOUNDARIES, *MART_BOUNDARIES)
 OFFENDERS_SHOWN = 20
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,9 @@ import pytest
 from expectations.outcomes import BOUNDARIES, RAW_BOUNDARIES
 from expectations.runner import failed_bounds
 from expectations.suites.raw_amocrm import CALL_STATUSES
+from expectations.suites.raw_telephony import ASTERISK_RESULTS, BINOTEL_RESULTS, ZADARMA_RESULTS
 from orchestration.settings import PROJECT_DIR
-from orchestration.systems import SYSTEMS
+from orchestration.systems import RAW_SCHEMAS, SYSTEMS
 from sources.bitrix24.history import VERSIONED
 from sources.demo.amocrm.conversion import write_amo_store
 from sources.demo.amocrm.store import AmoStore
@@ -28,6 +30,7 @@ from tests.support.amo_accounts import (
 )
 from tests.support.portals import at
 from tests.support.raw_amocrm import write_raw_amocrm
+from tests.support.raw_telephony import Pbx, write_raw_telephony
 
 TINY = CompanySize(deals=90, calls=700, contacts=70, months=9, employees=10, heavy_calls=60)
 _DATED = "source_key text, id bigint"
@@ -326,6 +329,53 @@ AMOCRM: dict[str, dict[str, str]] = {
         for table in SYSTEMS["amocrm"].versioned
     },
 }
+TELEPHONY: dict[str, dict[str, str]] = {
+    "asterisk_cdr": {
+        "missing_count": "null as calldate",
+        "unknown_type_share": "'EXPLODED' as disposition",
+        "absurd_length_share": "14401 as billsec",
+    },
+    "mango_calls": {
+        "missing_count": "null as start",
+        "backward_share": "start - interval 1 second as finish",
+    },
+    "uis_calls": {
+        "missing_count": "null as start_time",
+        "unknown_type_share": "'sideways' as direction",
+        "absurd_length_share": "-1 as talk_duration",
+    },
+    "uis_call_legs": {
+        "missing_count": "null as call_session_id",
+        "absurd_length_share": "-1 as duration",
+    },
+    "megafon_calls": {
+        "missing_count": "null as row_key",
+        "unknown_type_share": "'fax' as type",
+        "absurd_length_share": "-1 as wait",
+    },
+    "zadarma_calls": {
+        "missing_count": "null as callstart",
+        "unknown_type_share": "'gone' as disposition",
+        "absurd_length_share": "14401 as seconds",
+    },
+    "binotel_calls": {
+        "missing_count": "null as start_time",
+        "unknown_type_share": "'GONE' as disposition",
+        "absurd_length_share": "-1 as billsec",
+    },
+    "ringostat_calls": {
+        "missing_count": "null as uniqueid",
+        "absurd_length_share": "-1 as billsec",
+    },
+    "generic_calls": {
+        "missing_count": "null as started_at",
+        "absurd_length_share": "-1 as talk_seconds",
+    },
+    "load_log": {"missing_count": "null as cut_at", "impossible_count": "-1 as rows_raw"},
+    "deleted_records": {"missing_count": "null as id"},
+    "quarantine": {"missing_count": "null as reason"},
+}
+
 FAULTS: dict[tuple[str, str], str] = {
     **{
         (f"raw_bitrix24.{table}", bound): f"values {row}"
@@ -340,6 +390,16 @@ FAULTS: dict[tuple[str, str], str] = {
         (name, bound): f"select * replace ({fault}) from {name} limit 1"
         for table, faults in AMOCRM.items()
         for name in [f"raw_amocrm.{table}"]
+        for bound, fault in faults.items()
+    },
+    **{
+        (f"raw_telephony.{table}", "duplicate_keys_count"): f"from raw_telephony.{table} limit 1"
+        for table in TELEPHONY
+    },
+    **{
+        (name, bound): f"select * replace ({fault}) from {name} limit 1"
+        for table, faults in TELEPHONY.items()
+        for name in [f"raw_telephony.{table}"]
         for bound, fault in faults.items()
     },
     ("raw_amocrm.account", "exchanged_count"): (
@@ -401,28 +461,67 @@ def make_full_account(path: Path) -> AmoStore:
     return store
 
 
-def make_tables(connection: duckdb.DuckDBPyConnection, accounts: dict[str, AmoStore]) -> None:
+def one_of_each_pbx() -> dict[str, Pbx]:
+    """A telephony of every provider, with one call."""
+    at = dt.datetime(2026, 3, 2, 15, tzinfo=dt.UTC)
+    when, seconds = "2026-03-02 12:00:00", int(at.timestamp()) - 3600
+    rows: dict[str, dict[str, object]] = {
+        "asterisk_cdr": {"row_key": "a", "calldate": when, "disposition": "ANSWERED"},
+        "mango_calls": {"row_key": "a", "entry_id": "a", "start": seconds, "finish": seconds + 9},
+        "uis_calls": {"id": 1, "start_time": when, "direction": "in", "talk_duration": 9},
+        "uis_call_legs": {"id": 1, "call_session_id": 1, "start_time": when, "duration": 9},
+        "megafon_calls": {"row_key": "a", "uid": "a", "start": when, "type": "in", "wait": 0},
+        "zadarma_calls": {
+            "row_key": "a", "pbx_call_id": "a", "callstart": when, "disposition": "busy",
+            "seconds": 0,
+        },
+        "binotel_calls": {"generalCallID": "a", "startTime": seconds, "disposition": "BUSY"},
+        "ringostat_calls": {"uniqueid": "a", "calldate": when, "billsec": 3},
+        "generic_calls": {"id": "a", "started_at": when, "talk_seconds": 3},
+    }  # fmt: skip
+    pbxs: dict[str, Pbx] = {}
+    for table, row in rows.items():
+        key = f"{table.partition('_')[0]}:main"
+        known = pbxs.get(key, Pbx(at)).rows
+        pbxs[key] = Pbx(at, {**known, table: [row]})
+    return pbxs
+
+
+def make_tables(
+    connection: duckdb.DuckDBPyConnection,
+    accounts: dict[str, AmoStore],
+    pbxs: dict[str, Pbx],
+) -> None:
     for schema in ("raw_bitrix24", "marts", "metrics"):
         connection.execute(f"create schema {schema}")
     for table, (columns, _) in TABLES.items():
         connection.execute(f"create table {table} ({columns})")
     write_raw_amocrm(connection, accounts)
+    write_raw_telephony(connection, pbxs)
     # What the books themselves refuse, a restored archive may hold.
-    for table, column in (("load_log", "cut_at"), ("deleted_records", "id")):
-        connection.execute(f"alter table raw_amocrm.{table} alter column {column} drop not null")
+    for schema in ("raw_amocrm", "raw_telephony"):
+        for table, column in (("load_log", "cut_at"), ("deleted_records", "id")):
+            connection.execute(f"alter table {schema}.{table} alter column {column} drop not null")
 
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
     account = make_full_account(tmp_path_factory.mktemp("boundaries") / "account.sqlite")
     with duckdb.connect() as opened:
-        make_tables(opened, {"amocrm:shop": account})
+        make_tables(opened, {"amocrm:shop": account}, one_of_each_pbx())
         opened.execute(
             "insert into raw_amocrm.deleted_records values ('amocrm:shop', 'leads', 9, now())"
         )
         opened.execute(
             "insert into raw_amocrm.quarantine values "
             "('amocrm:shop', 'leads', 'a1', 9, 'price: is no number', '{}', now())"
+        )
+        opened.execute(
+            "insert into raw_telephony.deleted_records values ('mango:main', 'calls', 9, now())"
+        )
+        opened.execute(
+            "insert into raw_telephony.quarantine values "
+            "('mango:main', 'calls', 'a1', 9, 'start: is no date', '{}', now())"
         )
         for table, (_, good) in TABLES.items():
             opened.execute(f"insert into {table} values {good}")
@@ -451,14 +550,14 @@ def failures(
 
 def test_an_empty_company_passes() -> None:
     with duckdb.connect() as connection:
-        make_tables(connection, {})
+        make_tables(connection, {}, {})
         assert failures(connection) == set()
 
 
 def test_good_rows_pass(connection: duckdb.DuckDBPyConnection) -> None:
-    for system, raw in SYSTEMS.items():
+    for schema, raw in RAW_SCHEMAS.items():
         for table in raw.tables:
-            assert connection.execute(f"select 1 from raw_{system}.{table}").fetchone(), table
+            assert connection.execute(f"select 1 from {schema}.{table}").fetchone(), table
     assert failures(connection) == set()
 
 
@@ -497,7 +596,7 @@ def test_every_bound_has_a_fault() -> None:
 def test_every_raw_table_of_every_system_has_a_boundary() -> None:
     judged = {(boundary.schema, boundary.table) for boundary in RAW_BOUNDARIES}
     assert judged == {
-        (f"raw_{system}", table) for system, raw in SYSTEMS.items() for table in raw.tables
+        (schema, table) for schema, raw in RAW_SCHEMAS.items() for table in raw.tables
     }
 
 
@@ -546,3 +645,17 @@ def add_call(connection: duckdb.DuckDBPyConnection, params: str) -> None:
 def test_known_call_statuses_are_those_of_the_seed() -> None:
     seed = (PROJECT_DIR / "transform/seeds/amocrm_call_statuses.csv").read_text().splitlines()[1:]
     assert tuple(line.split(",")[0] for line in seed) == CALL_STATUSES
+
+
+@pytest.mark.parametrize(
+    ("system", "known"),
+    [
+        ("asterisk", {*ASTERISK_RESULTS, "VOICEMAIL"}),
+        ("zadarma", set(ZADARMA_RESULTS)),
+        ("binotel", set(BINOTEL_RESULTS)),
+    ],
+)
+def test_known_results_of_telephony_are_those_of_the_seed(system: str, known: set[str]) -> None:
+    seed = (PROJECT_DIR / "transform/seeds/telephony_call_results.csv").read_text().splitlines()
+    rows = (line.split(",") for line in seed[1:])
+    assert {code for provider, code, _ in rows if provider == system} == known
