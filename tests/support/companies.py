@@ -16,10 +16,11 @@ import duckdb
 from orchestration.connections import connections_of, make_absent_tables
 from orchestration.manifest import dbt_executable
 from orchestration.settings import PROJECT_DIR, Settings
+from orchestration.systems import RAW_SCHEMAS
 from sources.amocrm import AmoClient, AmoConnector, LongLivedToken
 from sources.bitrix24 import Bitrix24Client, Bitrix24Connector
 from sources.company import read_company
-from sources.company.rules import CRM_SYSTEMS
+from sources.connection import PBX_SYSTEMS
 from sources.demo.amocrm.portal import AmoPortal
 from sources.demo.amocrm.store import AmoStore
 from sources.demo.portal import Portal
@@ -79,11 +80,13 @@ def make_company(
 def _section(connection: str, given: Mapping[str, Any]) -> str:
     system, _, name = connection.rpartition(":")
     system = system or "bitrix24"
-    options: dict[str, Any] = {
-        "talk_basis": "talk",
-        "portal_url": f"https://test.{system}.example",
-        "requests_per_second": 0,
-    }
+    options: dict[str, Any] = {}
+    if system not in PBX_SYSTEMS:
+        options = {
+            "talk_basis": "talk",
+            "portal_url": f"https://test.{system}.example",
+            "requests_per_second": 0,
+        }
     if system == "amocrm":
         options["source_field"] = "SOURCE"
     options |= given
@@ -138,9 +141,9 @@ def load_company_rules(settings: Settings) -> None:
     Systems that the company lacks get their empty tables.
     """
     settings.make_folders()
-    for system in CRM_SYSTEMS:
-        if not connections_of(settings, system):
-            make_absent_tables(settings, system)
+    for schema in RAW_SCHEMAS:
+        if not connections_of(settings, schema):
+            make_absent_tables(settings, schema)
     pipeline = make_pipeline(
         "company", "rules", warehouse=settings.warehouse, pipelines_dir=settings.pipelines_dir
     )
