@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,7 +83,6 @@ _WORDS: Sequence[tuple[str, _Cause]] = (
     ("translate host", "unreachable"),
     ("connection refused", "unreachable"),
     ("timeout expired", "unreachable"),
-    ("unable to open database", "right"),
     ("closed the connection", "lost"),
     ("connection lost", "lost"),
 )
@@ -146,8 +146,6 @@ class DatabaseRecords:
         self._zone = access.zone
         self._connection = access.connection
         self._where = f"database_url under {access.secrets.section} in .dlt/secrets.toml"
-        self._described: sa.Table | None = None
-        self._forms: Mapping[str, _Form] = {}
         self._engine = self._make_engine()
 
     @property
@@ -197,6 +195,10 @@ class DatabaseRecords:
                         row[name] = self._in_utc(row[name])
                 yield rows
 
+    def beginning_of(self, row: Mapping[str, Any]) -> Any:
+        """The column that says when a call began."""
+        return row[self._column.name]
+
     def count(self, start: dt.datetime, end: dt.datetime, *, with_undated: bool) -> int | None:
         """What the database counts; None where it does not pick out the window."""
         if not self.is_windowed:
@@ -209,20 +211,22 @@ class DatabaseRecords:
         """Let go of connections."""
         self._engine.dispose()
 
-    @property
+    @functools.cached_property
+    def _forms(self) -> Mapping[str, _Form]:
+        """What stands in each column, as the database declares it."""
+        with self._told():
+            columns = self._columns_of_mysql() if self._is_mysql else self._reflected_columns()
+        if not columns:
+            raise self._error("table", "", None)
+        return columns
+
+    @functools.cached_property
     def _table(self) -> sa.Table:
-        """The table as the database describes it; values come as the driver makes them."""
-        if self._described is None:
-            with self._told():
-                columns = self._columns_of_mysql() if self._is_mysql else self._reflected_columns()
-            if not columns:
-                raise self._error("table", "", None)
-            self._forms = columns
-            # What SQLAlchemy would make of a declared type fails at the first odd value.
-            described = [sa.Column(name, sa.types.NullType()) for name in columns]
-            schema, _, name = self._table_name.rpartition(".")
-            self._described = sa.Table(name, sa.MetaData(schema=schema or None), *described)
-        return self._described
+        """The table; values come as the driver makes them."""
+        schema, _, name = self._table_name.rpartition(".")
+        # What SQLAlchemy would make of a declared type fails at the first odd value.
+        columns = [sa.Column(column, sa.types.NullType()) for column in self._forms]
+        return sa.Table(name, sa.MetaData(schema=schema or None), *columns)
 
     def _reflected_columns(self) -> Mapping[str, _Form]:
         schema, _, name = self._table_name.rpartition(".")
@@ -243,7 +247,7 @@ class DatabaseRecords:
             found = connection.execute(asked, {"name": name, "schema": schema or None}).all()
         return {str(name): _MYSQL_FORMS.get(str(kind).lower(), "text") for name, kind in found}
 
-    @property
+    @functools.cached_property
     def _column(self) -> sa.Column[Any]:
         found = {column.name.lower(): column for column in self._table.columns}
         for name in self._beginning:
@@ -251,12 +255,10 @@ class DatabaseRecords:
                 return found[name.lower()]
         raise self._missing(" or ".join(self._beginning))
 
-    @property
+    @functools.cached_property
     def _form(self) -> _Form:
         """What stands in the column that says when a call began."""
-        # Asks for the column first: what the forms are is known with the table.
-        name = self._column.name
-        return self._forms[name]
+        return self._forms[self._column.name]
 
     def _check_columns(self) -> None:
         known = {column.name for column in self._table.columns}
@@ -398,10 +400,12 @@ def database_url(access: PbxAccess) -> sa.URL:
     try:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
+        url = None
+    if url is None or "@" in (url.host or ""):
         # Not even a part of it is shown: nobody knows where its password stands.
         raise SourceError(
             f"{whose} has a database_url that is none: put one of the form {_FORMS} under {where}."
-        ) from None
+        )
     driver = _DRIVERS.get(url.drivername)
     if driver is None:
         raise SourceError(

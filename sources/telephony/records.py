@@ -45,6 +45,9 @@ class Records(Protocol):
     ) -> Iterator[list[Mapping[str, Any]]]:
         """Rows in pieces: those of `[start, end)` at least, on demand those without a date."""
 
+    def beginning_of(self, row: Mapping[str, Any]) -> Any:
+        """What a row says about when its call began."""
+
     def count(self, start: dt.datetime, end: dt.datetime, *, with_undated: bool) -> int | None:
         """How many rows `read` would bring, as the place itself counts; None: it does not."""
 
@@ -107,13 +110,12 @@ class RecordReader:
         keys: set[str] = set()
         came = 0
         for piece in self._records.read(start, end, with_undated=with_undated):
-            rows = [self._prepare(row) for row in piece]
-            if not self._records.is_windowed:
-                rows = [
-                    row
-                    for row in rows
-                    if _is_within(row.get(table.started), start, end, bounds, with_undated)
-                ]
+            rows = [
+                self._prepare(row)
+                for row in piece
+                if self._records.is_windowed
+                or _is_within(self._records.beginning_of(row), start, end, bounds, with_undated)
+            ]
             came += len(rows)
             keys.update(str(row[self._key] or repr(row)) for row in rows)
             if rows:
@@ -213,15 +215,16 @@ def _read_moment(value: Any) -> dt.datetime | None:
 
 
 def _read_text(text: str) -> dt.datetime | None:
+    if text[4:5] == "-":
+        return dt.datetime.fromisoformat(text)
     if _UNIX_SECONDS.fullmatch(text):
         return _from_seconds(Decimal(text))
-    if text.isdigit():
-        # ISO 8601 has a form of digits alone, which looks like any number.
+    found = _LOCAL_DATE.fullmatch(text)
+    if found is None:
+        # Forms of ISO 8601 without hyphens look like any number.
         return None
-    if found := _LOCAL_DATE.fullmatch(text):
-        day, month, year, hour, minute, second = (int(part or 0) for part in found.groups())
-        return dt.datetime(year, month, day, hour, minute, second)
-    return dt.datetime.fromisoformat(text)
+    day, month, year, hour, minute, second = (int(part or 0) for part in found.groups())
+    return dt.datetime(year, month, day, hour, minute, second)
 
 
 def _from_seconds(value: float | Decimal) -> dt.datetime | None:

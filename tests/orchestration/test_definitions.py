@@ -48,7 +48,7 @@ def test_the_job_holds_every_asset_and_every_check_in_one_process(
     layer = job.asset_layer
     assert len(layer.executable_asset_keys) == len(list(definitions.resolve_all_asset_specs()))
     assert job.executor_def.name == "in_process"
-    assert len(set(job.graph.node_dict)) == 8
+    assert len(set(job.graph.node_dict)) == 9
 
 
 def test_raw_tables_lead_to_the_models_and_the_gate_to_publishing(

@@ -4,8 +4,12 @@ with deals as (
     select * from {{ ref('fct_deals') }}
 ),
 
+-- A call that only the telephony has goes by the telephony's id.
 calls as (
-    select * from {{ ref('fct_calls') }}
+    select
+        *,
+        coalesce(call_id::varchar, pbx_call_id) as shown_id
+    from {{ ref('fct_calls') }}
 ),
 
 visits as (
@@ -82,10 +86,10 @@ q1_dismissed_named as (
         'Q1' as rule_id,
         calls.source_key,
         'call' as entity,
-        coalesce(calls.call_id::varchar, calls.pbx_call_id) as record_id,
+        calls.shown_id as record_id,
         calls.reporting_employee_key as employee_key,
         null as card_url,
-        'Call ' || coalesce(calls.call_id::varchar, calls.pbx_call_id) || ' names a dismissed employee.' as sentence
+        'Call ' || calls.shown_id || ' names a dismissed employee.' as sentence
     from calls
     inner join employees
         on calls.reporting_employee_key = employees.employee_key
@@ -167,10 +171,10 @@ q3_dismissed_account_acts as (
         'Q3' as rule_id,
         calls.source_key,
         'call' as entity,
-        coalesce(calls.call_id::varchar, calls.pbx_call_id) as record_id,
+        calls.shown_id as record_id,
         calls.talker_employee_key as employee_key,
         null as card_url,
-        'Call ' || coalesce(calls.call_id::varchar, calls.pbx_call_id) || ' on ' || calls.started_on || ' ran under the account of '
+        'Call ' || calls.shown_id || ' on ' || calls.started_on || ' ran under the account of '
         || employees.employee_name || ', dismissed'
         || coalesce(' on ' || employees.dismissed_on, ' (date unknown)')
         || ': find out who uses it.' as sentence
@@ -332,11 +336,10 @@ q8_overlapping_calls as (
         'Q8' as rule_id,
         calls_in_order.source_key,
         'call' as entity,
-        coalesce(calls_in_order.call_id::varchar, calls_in_order.pbx_call_id) as record_id,
+        calls_in_order.shown_id as record_id,
         calls_in_order.talker_employee_key as employee_key,
         null as card_url,
-        'Call ' || coalesce(calls_in_order.call_id::varchar, calls_in_order.pbx_call_id)
-        || ' of ' || employees.employee_name
+        'Call ' || calls_in_order.shown_id || ' of ' || employees.employee_name
         || ' began while another call of theirs was going on: does somebody share the line?'
             as sentence
     from calls_in_order
@@ -380,10 +383,11 @@ q16_absurd_length as (
         'Q16' as rule_id,
         source_key,
         'call' as entity,
-        coalesce(call_id::varchar, pbx_call_id) as record_id,
+        shown_id as record_id,
         talker_employee_key as employee_key,
         null as card_url,
-        'Call ' || coalesce(call_id::varchar, pbx_call_id) || ' lasts ' || round(total_seconds / 3600.0, 1) || ' hours.' as sentence
+        'Call ' || shown_id || ' lasts ' || round(total_seconds / 3600.0, 1) || ' hours.'
+            as sentence
     from calls
     where total_seconds > 4 * 3600
 ),
@@ -398,8 +402,9 @@ unknown_codes as (
         null as card_url,
         case code_kind
             when 'result'
-                then 'Result "' || code || '" of ' || source_key || ' is not known ('
-                    || legs_count || ' legs of calls): they count as not answered.'
+                then
+                    'Result "' || code || '" of ' || source_key || ' is not known (' || legs_count
+                    || ' legs of calls): they count as not answered.'
             else
                 legs_count || ' legs of calls of ' || source_key
                 || ' have no direction that is known: they count neither as in- nor as outbound.'

@@ -46,25 +46,26 @@ named_by_file as (
     group by source_key, extension
 ),
 
+ordered_versions as (
+    select
+        source_key,
+        employee_id,
+        extension,
+        first_seen_at,
+        row_number() over (partition by source_key, employee_id order by first_seen_at) as place,
+        lead(first_seen_at) over (partition by source_key, employee_id order by first_seen_at)
+            as next_seen_at
+    from versions
+),
+
 bounded_versions as (
     select
         source_key,
         employee_id,
         extension,
-        case
-            when lag(first_seen_at) over (
-                partition by source_key, employee_id order by first_seen_at
-            ) is null
-                then {{ beginning_of_time() }}
-            else first_seen_at
-        end as valid_from,
-        coalesce(
-            lead(first_seen_at) over (
-                partition by source_key, employee_id order by first_seen_at
-            ),
-            {{ end_of_time() }}
-        ) as valid_to
-    from versions
+        case when place = 1 then {{ beginning_of_time() }} else first_seen_at end as valid_from,
+        coalesce(next_seen_at, {{ end_of_time() }}) as valid_to
+    from ordered_versions
 ),
 
 by_crm as (

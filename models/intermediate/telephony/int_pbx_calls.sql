@@ -1,6 +1,6 @@
--- Calls as the telephony counts them: all legs of a conversation are one call. Its direction is that
--- of its first leg with the outside; legs between extensions are not talk with the client. Who spoke
--- longest spoke; of a call that nobody answered, the one who called or the only one who was rung.
+-- Calls as the telephony counts them: all legs of a conversation are one call. Its direction is
+-- that of its first leg with the outside; legs between extensions are not talk with the client. Who
+-- spoke longest spoke; of a call that nobody answered, the one who called or the only one rung.
 with legs as (
     select * from {{ ref('int_pbx_call_legs') }}
 ),
@@ -59,10 +59,10 @@ grouped as (
         min_by(phone_e164, leg_number) filter (where is_own and phone_e164 is not null)
             as phone_e164,
         min_by(line, leg_number) filter (where line is not null) as line,
-        min_by(call_leg_key, leg_number)
-            filter (where is_own and is_answered and talk_rank = 1) as talk_leg_key,
-        min_by(call_leg_key, leg_number)
-            filter (where is_own and extension is not null) as first_leg_key,
+        min_by(call_leg_key, leg_number) filter (where is_own and is_answered and talk_rank = 1)
+            as talk_leg_key,
+        min_by(call_leg_key, leg_number) filter (where is_own and extension is not null)
+            as first_leg_key,
         count(distinct extension) filter (where is_own) as extensions_count,
         string_agg(distinct extension, ', ' order by extension) filter (where is_own)
             as extensions,

@@ -1,5 +1,5 @@
--- Rows of telephony that could not be read. The days before a load are read again: what could not be
--- read since is met again as long as it lies in them.
+-- Rows of telephony that could not be read. The days before a load are read again: a row that stays
+-- unreadable is met again as long as it lies in them.
 {{ config(materialized='view') }}
 
 with quarantine as (

@@ -1,7 +1,17 @@
 -- What raw holds of the lists of telephony, and how much of it does not become a call of its own:
--- what waits for the next cut, legs of one call and calls that the CRM has as well (`merged_count`),
--- rows that are no legs with a person (`other_count`).
-{% set lists = telephony_lists() %}
+-- what waits for the next cut, legs of one call and calls that the CRM has as well
+-- (`merged_count`), rows that are no legs with a person (`other_count`).
+{% set lists = {
+    'stg_asterisk__cdr': 'cdr',
+    'stg_mango__calls': 'calls',
+    'stg_uis__calls': 'calls',
+    'stg_uis__call_legs': 'call_legs',
+    'stg_megafon__calls': 'calls',
+    'stg_zadarma__calls': 'calls',
+    'stg_binotel__calls': 'calls',
+    'stg_ringostat__calls': 'calls',
+    'stg_generic__calls': 'calls',
+} %}
 
 with legs as (
     select * from {{ ref('int_pbx_call_legs') }}
@@ -17,13 +27,13 @@ connections as (
 ),
 
 listed as (
-    {% for list in lists %}
+    {% for model, entity in lists.items() %}
     select
         source_key,
-        '{{ list.entity }}' as entity,
+        '{{ entity }}' as entity,
         started_at,
         received_at
-    from {{ ref(list.model) }}
+    from {{ ref(model) }}
     {% if not loop.last %}union all{% endif %}
     {% endfor %}
 ),

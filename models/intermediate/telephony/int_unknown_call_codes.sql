@@ -1,5 +1,5 @@
--- Codes of telephony that the seed does not know, one row per code: their calls count with the result
--- or direction `unknown`.
+-- Codes of telephony that the seed does not know, one row per code: their calls count with the
+-- result or direction `unknown`.
 with legs as (
     select * from {{ ref('int_pbx_call_legs') }}
 )

@@ -1,5 +1,5 @@
--- Rows of the statistics in the normal form of legs; a `pbx_call_id` is one call, and begins with its
--- direction. Where it does not, a short destination is an extension.
+-- Rows of the statistics in the normal form of legs; a `pbx_call_id` is one call, and begins with
+-- its direction. Where it does not, a short destination is an extension.
 with calls as (
     select * from {{ ref('stg_zadarma__calls') }}
 ),
@@ -33,7 +33,8 @@ select
     case direction when 'inbound' then caller when 'outbound' then destination end as client_phone,
     null::varchar as line,
     coalesce(
-        extension, case when direction <> 'outbound' and length(destination) <= 5 then destination end
+        extension,
+        case when direction <> 'outbound' and length(destination) <= 5 then destination end
     ) as extension,
     null::varchar as talker_name,
     null::varchar as recording_url,

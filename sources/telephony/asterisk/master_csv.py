@@ -67,6 +67,10 @@ class MasterCsv:
                 piece = []
         yield piece
 
+    def beginning_of(self, row: Mapping[str, Any]) -> Any:
+        """The time `start`; None of lines that are no record."""
+        return row.get("start")
+
     def count(self, start: dt.datetime, end: dt.datetime, *, with_undated: bool) -> None:
         """None: files do not count."""
 

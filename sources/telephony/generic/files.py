@@ -65,6 +65,10 @@ class TableFiles:
         for path in self._files:
             yield from self._pieces(path)
 
+    def beginning_of(self, row: Mapping[str, Any]) -> Any:
+        """The column that the rules name."""
+        return row.get(self._mapping.named["started_at"])
+
     def count(self, start: dt.datetime, end: dt.datetime, *, with_undated: bool) -> None:
         """None: files do not count."""
 

@@ -49,6 +49,7 @@ def test_without_secrets_the_section_and_the_forms_are_named(pbx: Pbx) -> None:
         ("oracle://u:s3cret@host/db", "no driver for"),
         ("host=pbx password=s3cret", "a database_url that is none"),
         ("mysql+pymysql://u:s3cret@host:port/db", "a database_url that is none"),
+        ("mysql+pymysql://u:p@s3cret@host/db", "characters such as @ : / # of a password as %40"),
         ("sqlite:///no/such.db", "a file that is not there"),
         ("sqlite://", "a file that is not there"),
     ],

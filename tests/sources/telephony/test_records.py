@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from sources.telephony.records import local_bounds, moment, plain, text_of
+from sources.errors import SourceError
+from sources.loading import load_connection
+from sources.telephony.asterisk.tables import CDR, prepare
+from sources.telephony.connector import PbxConnector
+from sources.telephony.records import RecordReader, local_bounds, moment, plain, text_of
+from sources.telephony.windows import Windows
+from tests.support.companies import pipeline_of
+from tests.support.call_databases import make_pbx
 
 UTC = dt.UTC
 
@@ -121,3 +131,79 @@ def test_values_become_what_json_knows(value: object, expected: object) -> None:
 
 def test_bytes_of_no_encoding_are_still_a_text() -> None:
     assert text_of(b"\x98\xff") == "\ufffdя"
+
+
+class ListedRecords:
+    """Rows in memory that change between counting and reading."""
+
+    is_windowed = True
+
+    def __init__(self, counted: int | None, rows: Sequence[Mapping[str, Any]]) -> None:
+        self.counted = counted
+        self.rows = rows
+
+    def now(self) -> dt.datetime:
+        return dt.datetime(2026, 3, 2, 12, tzinfo=UTC)
+
+    def beginnings(self) -> list[Any]:
+        return [row["calldate"] for row in self.rows]
+
+    def beginning_of(self, row: Mapping[str, Any]) -> Any:
+        return row["calldate"]
+
+    def read(
+        self, start: dt.datetime, end: dt.datetime, *, with_undated: bool
+    ) -> Iterator[list[Mapping[str, Any]]]:
+        yield list(self.rows)
+
+    def count(self, start: dt.datetime, end: dt.datetime, *, with_undated: bool) -> int | None:
+        return self.counted
+
+    def close(self) -> None: ...
+
+
+def legs(*numbers: int) -> list[dict[str, Any]]:
+    return [
+        {"uniqueid": "1.1", "sequence": number, "calldate": "2026-03-01 12:00:00"}
+        for number in numbers
+    ]
+
+
+@pytest.mark.parametrize(
+    ("counted", "rows", "expected"),
+    [
+        (3, legs(1, 2, 3), 3),
+        # A call ended between counting and reading.
+        (2, legs(1, 2, 3), 3),
+        # Rows were lost on the way: the load will find 2 of 3.
+        (3, legs(1, 2), 3),
+        (3, legs(1, 2, 2), 2),
+        (None, legs(1, 2), 2),
+        (0, [], 0),
+    ],
+)
+def test_what_is_counted_is_what_should_have_come(
+    counted: int | None, rows: Sequence[Mapping[str, Any]], expected: int
+) -> None:
+    zone = ZoneInfo("Europe/Kyiv")
+    reader = RecordReader(CDR, ListedRecords(counted, rows), zone, prepare, 31)
+    window = (dt.datetime(2026, 3, 1, tzinfo=UTC), dt.datetime(2026, 3, 2, tzinfo=UTC))
+    assert reader.count(CDR, *window) is None
+    answers = list(reader.read(CDR, *window))
+    assert all(answer.received_at == reader.now() for answer in answers)
+    assert reader.count(CDR, *window) == expected
+    assert reader.first_at() == (dt.datetime(2026, 3, 1, 10, tzinfo=UTC) if rows else None)
+
+
+def test_a_window_that_lost_rows_is_read_again_and_then_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pbx = make_pbx(tmp_path, monkeypatch)
+    records = ListedRecords(3, legs(1, 2))
+    reader = RecordReader(CDR, records, ZoneInfo("Europe/Kyiv"), prepare, 31)
+    connector = PbxConnector(reader, "asterisk", "main", Windows())
+    with pytest.raises(SourceError, match=r"counts 3 rows of cdr .* and returned 2, 3 times"):
+        load_connection(pipeline_of(pbx.settings, "main", "asterisk"), connector)
+    records.rows = legs(1, 2, 3)
+    assert load_connection(pipeline_of(pbx.settings, "main", "asterisk"), connector).problems == ()
+    assert pbx.raw("select count(*) from asterisk_cdr") == [(3,)]
