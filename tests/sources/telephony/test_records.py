@@ -18,8 +18,8 @@ from sources.telephony.asterisk.tables import CDR, prepare
 from sources.telephony.connector import PbxConnector
 from sources.telephony.records import RecordReader, local_bounds, moment, plain, text_of
 from sources.telephony.windows import Windows
-from tests.support.companies import pipeline_of
 from tests.support.call_databases import make_pbx
+from tests.support.companies import pipeline_of
 
 UTC = dt.UTC
 
