@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.support.companies import dbt_build, load_company_rules, make_company,
 from tests.support.portals import deal_row, history_row, make_portal
 from tests.support.raw import write_raw
 from tests.support.raw_amocrm import write_raw_amocrm
+from tests.support.raw_telephony import Pbx, write_raw_telephony
 
 DAY = 24 * 60
 FACTS = ("fct_deals", "fct_stage_visits", "fct_calls", "fct_data_quality_issues")
@@ -40,18 +42,36 @@ def write_portal(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         write_raw(connection, {"bitrix24:main": store})
 
 
+def write_telephony(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    cut = dt.datetime(2026, 3, 12, 12, tzinfo=dt.UTC)
+    row = {
+        "row_key": "a.1/1",
+        "uniqueid": "a.1",
+        "calldate": "2026-03-02 12:00:00",
+        "src": "+79000000001",
+        "dst": "101",
+        "channel": "PJSIP/trunk-1",
+        "dstchannel": "PJSIP/101-2",
+        "duration": 70,
+        "billsec": 60,
+        "disposition": "ANSWERED",
+    }
+    write_raw_telephony(connection, {"asterisk:office": Pbx(cut, {"asterisk_cdr": [row]})})
+
+
 COMPANIES: Mapping[
     str, tuple[tuple[str, ...], Callable[[duckdb.DuckDBPyConnection, Path], None]]
 ] = {
     "nothing": ((), write_nothing),
     "amocrm": (("amocrm:main",), write_account),
     "bitrix24": (("bitrix24:main",), write_portal),
+    "asterisk": (("asterisk:office",), write_telephony),
 }
 
 
 @pytest.fixture(scope="module", params=COMPANIES)
 def company(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """A company with the connections of its name and without calls, built with all tests."""
+    """A company with the connections of its name, built with all tests; the CRMs have no calls."""
     connections, write = COMPANIES[request.param]
     root = tmp_path_factory.mktemp(request.param)
     settings = make_company(root, name=request.param, connections=connections)
@@ -70,16 +90,18 @@ def test_marts_hold_what_there_is(company: Settings) -> None:
             for table in FACTS
         }
         load = connection.execute(
-            "select count(*) from metrics.metric_call_load__by_stage"
+            "select coalesce(sum(calls_count), 0) from metrics.metric_call_load__by_stage "
+            "where segment_type = 'all'"
         ).fetchall()
-    has_deal = company.company != "nothing"
+    has_deal = company.company in ("amocrm", "bitrix24")
+    has_call = int(company.company == "asterisk")
     assert rows == {
         "fct_deals": int(has_deal),
         "fct_stage_visits": 2 * has_deal,
-        "fct_calls": 0,
+        "fct_calls": has_call,
         "fct_data_quality_issues": 0,
     }
-    assert load == [(0,)]
+    assert load == [(has_call,)]
 
 
 def test_dimensions_hold_what_there_is(company: Settings) -> None:
@@ -95,6 +117,7 @@ def test_dimensions_hold_what_there_is(company: Settings) -> None:
         "nothing": ([nobody_and_former], [(0,)], [(0,)]),
         "amocrm": ([nobody_and_former, ("amocrm:main", 2)], [(2,)], [(1,)]),
         "bitrix24": ([nobody_and_former, ("bitrix24:main", 1)], [(1,)], [(1,)]),
+        "asterisk": ([nobody_and_former], [(0,)], [(1,)]),
     }[company.company]
 
 
