@@ -15,8 +15,10 @@ from sources.demo.store import PortalStore
 from tests.support.companies import dbt_build, load_company_rules, make_company, warehouse
 from tests.support.portals import NOON, at, call_row, deal_row, history_row, make_portal
 from tests.support.raw import write_raw
+from tests.support.raw_telephony import Pbx, write_raw_telephony
 
 BROKEN, CLEAN = "bitrix24:broken", "bitrix24:clean"
+BROKEN_PBX, CLEAN_PBX = "asterisk:broken", "asterisk:clean"
 DAY = 24 * 60
 
 EXPECTED = {
@@ -31,6 +33,7 @@ EXPECTED = {
     "Q10": ("6", "Won deal 6"),
     "Q12": ("7", "Deal 7"),
     "Q16": ("22", "5.0 hours"),
+    "CODES": ("result EXPLODED", 'Result "EXPLODED" of asterisk:broken is not known (legs: 1)'),
     "QUARANTINE": ("abc", "field OPPORTUNITY"),
     "UNREAD": (BROKEN, "leads of bitrix24:broken cannot be checked: insufficient_scope"),
     "RULES": ("line 2", "the system has no pipeline 77"),
@@ -101,12 +104,30 @@ def broken_portal(path: Path) -> PortalStore:
     return store
 
 
+def pbx(result: str) -> Pbx:
+    """An Asterisk with one call."""
+    leg = {
+        "row_key": "a.1/1",
+        "uniqueid": "a.1",
+        "calldate": "2026-03-02 18:00:00",
+        "src": "+79000000009",
+        "dst": "s",
+        "channel": "PJSIP/trunk-1",
+        "did": "74950000001",
+        "duration": 9,
+        "billsec": 0,
+        "disposition": result,
+    }
+    return Pbx(NOON + dt.timedelta(days=10), {"asterisk_cdr": [leg]})
+
+
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     root = tmp_path_factory.mktemp("rules")
     settings = make_company(
         root,
-        connections=("broken", "clean"),
+        connections=("broken", "clean", BROKEN_PBX, CLEAN_PBX),
+        options={BROKEN_PBX: {"crm": BROKEN}, CLEAN_PBX: {"crm": CLEAN}},
         files={
             "pipelines.csv": "connection,pipeline_id,role\nbroken,77,sales\n",
             "stages.csv": "connection,pipeline_id,stage_id,role\nbroken,0,NOSUCH,key\n",
@@ -120,6 +141,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     }
     with duckdb.connect(str(settings.warehouse)) as connection:
         write_raw(connection, stores)
+        pbxs = {BROKEN_PBX: pbx("EXPLODED"), CLEAN_PBX: pbx("NO ANSWER")}
+        write_raw_telephony(connection, pbxs)
         connection.execute(
             "update raw_bitrix24.load_log set rows_reported = rows_reported + 3 "
             f"where source_key = '{BROKEN}' and entity = 'deals'"
@@ -144,8 +167,8 @@ def test_the_rule_fires_and_names_the_culprit(company: Settings, rule: str) -> N
     with warehouse(company) as connection:
         found = connection.execute(
             "select record_id, sentence from marts.fct_data_quality_issues "
-            "where rule_id = ? and source_key = ?",
-            [rule, BROKEN],
+            "where rule_id = ? and source_key in (?, ?)",
+            [rule, BROKEN, BROKEN_PBX],
         ).fetchall()
     assert [s for found_record, s in found if found_record == record and named in s], found
 
@@ -173,8 +196,9 @@ def test_all_rules_but_our_own_arithmetic_are_covered(company: Settings) -> None
 def test_clean_data_raises_nothing(company: Settings) -> None:
     with warehouse(company) as connection:
         found = connection.execute(
-            "select rule_id, sentence from marts.fct_data_quality_issues where source_key = ?",
-            [CLEAN],
+            "select rule_id, sentence from marts.fct_data_quality_issues "
+            "where source_key in (?, ?)",
+            [CLEAN, CLEAN_PBX],
         ).fetchall()
     assert found == []
 

@@ -403,11 +403,11 @@ unknown_codes as (
         case code_kind
             when 'result'
                 then
-                    'Result "' || code || '" of ' || source_key || ' is not known (' || legs_count
-                    || ' legs of calls): they count as not answered.'
+                    'Result "' || code || '" of ' || source_key || ' is not known (legs: '
+                    || legs_count || '): such calls count as not answered.'
             else
-                legs_count || ' legs of calls of ' || source_key
-                || ' have no direction that is known: they count neither as in- nor as outbound.'
+                'Calls of ' || source_key || ' have no direction that is known (legs: '
+                || legs_count || '): they count neither as in- nor as outbound.'
         end as sentence
     from call_codes
 ),
