@@ -208,6 +208,37 @@ class Connector(Protocol):
         """Let go of threads and connections."""
 
 
+class WithoutDetails:
+    """The part of a `Connector` whose system tells everything in lists, and stops no method."""
+
+    def count_waiting(self, cut: Cut) -> Cut:
+        """The same cut: nothing ever waits."""
+        return cut
+
+    def details(
+        self, warehouse: duckdb.DuckDBPyConnection, limit: int, tally: Tally
+    ) -> Mapping[str, Any] | None:
+        """None: nothing is read owner by owner."""
+        return None
+
+    def details_pending(self, warehouse: duckdb.DuckDBPyConnection) -> Mapping[str, Waiting]:
+        """Nothing is read owner by owner."""
+        return {}
+
+    def forget_details(
+        self,
+        warehouse: duckdb.DuckDBPyConnection,
+        entities: Collection[str],
+        start: dt.datetime,
+        end: dt.datetime,
+    ) -> int:
+        """Nothing is read owner by owner."""
+        return 0
+
+    def detail_source(self, due: Any, tally: Tally) -> None:
+        """None: nothing is read owner by owner."""
+
+
 def source_key(system: str, connection: str) -> str:
     """`<system>:<connection>`, e.g. `bitrix24:main`."""
     return f"{system}:{connection}"

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.extract import DltSource
@@ -20,7 +17,15 @@ from sources.amocrm.lists import LISTS, AmoList
 from sources.amocrm.paging import PageReader, id_of, ids_of
 from sources.amocrm.source import amocrm
 from sources.archive import ArchivedTable
-from sources.connection import Cut, Entity, Reported, Request, Tally, Waiting, source_key
+from sources.connection import (
+    Cut,
+    Entity,
+    Reported,
+    Request,
+    Tally,
+    WithoutDetails,
+    source_key,
+)
 from sources.history import VersionedTable
 
 _DICTIONARIES = (
@@ -40,7 +45,7 @@ _CORE_DICTIONARIES = frozenset({"pipelines", "statuses"})
 """Without `users`: only an administrator may list them, and other reports are right without."""
 
 
-class AmoConnector:
+class AmoConnector(WithoutDetails):
     """One account, ready to be loaded.
 
     Args:
@@ -110,10 +115,6 @@ class AmoConnector:
             at = max(at, answer.server_now)
         return Cut(at, reported, refused, failed)
 
-    def count_waiting(self, cut: Cut) -> Cut:
-        """The same cut: nothing ever waits."""
-        return cut
-
     def recount(self, cut: Cut, entities: Collection[str]) -> Cut:
         """The same cut with the named entities counted, as the sweep has just seen them."""
         counted = {
@@ -159,29 +160,6 @@ class AmoConnector:
         skipped = there.intersection(ids)
         self._swept[entity] += len(skipped)
         return [number for number in ids if number not in skipped]
-
-    def details(
-        self, warehouse: duckdb.DuckDBPyConnection, limit: int, tally: Tally
-    ) -> Mapping[str, Any] | None:
-        """None: nothing is read card by card."""
-        return None
-
-    def details_pending(self, warehouse: duckdb.DuckDBPyConnection) -> Mapping[str, Waiting]:
-        """Nothing is read card by card."""
-        return {}
-
-    def forget_details(
-        self,
-        warehouse: duckdb.DuckDBPyConnection,
-        entities: Collection[str],
-        start: dt.datetime,
-        end: dt.datetime,
-    ) -> int:
-        """Nothing is read card by card."""
-        return 0
-
-    def detail_source(self, due: Any, tally: Tally) -> None:
-        """None: nothing is read card by card."""
 
     def close(self) -> None:
         """Let go of the reading threads."""

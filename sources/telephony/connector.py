@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
-import duckdb
 import pyarrow as pa
 from dlt.extract import DltSource
 
 from sources.archive import ArchivedTable
-from sources.connection import Cut, Entity, Request, Tally, Waiting, source_key
+from sources.connection import Cut, Entity, Request, Tally, WithoutDetails, source_key
 from sources.history import VersionedTable
 from sources.telephony.reading import PbxReader
 from sources.telephony.source import telephony
 from sources.telephony.windows import Windows
 
 
-class PbxConnector:
+class PbxConnector(WithoutDetails):
     """One telephony system.
 
     Calls are neither changed nor deleted long after they ended, so there is nothing to sweep:
@@ -67,10 +64,6 @@ class PbxConnector:
         """
         return Cut(self.reader.now(), {})
 
-    def count_waiting(self, cut: Cut) -> Cut:
-        """The same cut: nothing ever waits."""
-        return cut
-
     def recount(self, cut: Cut, entities: Collection[str]) -> Cut:
         """The same cut: windows are counted when they are read."""
         return cut
@@ -89,29 +82,6 @@ class PbxConnector:
     def confirm_gone(self, entity: str, ids: Sequence[int]) -> list[int]:
         """Nothing is ever found gone."""
         return []
-
-    def details(
-        self, warehouse: duckdb.DuckDBPyConnection, limit: int, tally: Tally
-    ) -> Mapping[str, Any] | None:
-        """None: nothing is read call by call."""
-        return None
-
-    def details_pending(self, warehouse: duckdb.DuckDBPyConnection) -> Mapping[str, Waiting]:
-        """Nothing is read call by call."""
-        return {}
-
-    def forget_details(
-        self,
-        warehouse: duckdb.DuckDBPyConnection,
-        entities: Collection[str],
-        start: dt.datetime,
-        end: dt.datetime,
-    ) -> int:
-        """Nothing is read call by call."""
-        return 0
-
-    def detail_source(self, due: Any, tally: Tally) -> None:
-        """None: nothing is read call by call."""
 
     def close(self) -> None:
         """Let go of connections."""
