@@ -35,6 +35,7 @@ described as (
             split_part(latest.source_key, ':', 1) in ('bitrix24', 'amocrm')
         ) as is_crm,
         connections.crm_source_key,
+        coalesce(connections.tells_missed_calls, false) as tells_missed_calls,
         rules.time_zone,
         rules.phone_region,
         {{ local_date('latest.as_of_at', 'rules.time_zone') }} as as_of_on
@@ -62,6 +63,7 @@ select
     described.is_configured,
     described.is_crm,
     described.crm_source_key,
+    described.tells_missed_calls,
     -- A connection that was removed from the rules holds nothing back.
     min(
         case

@@ -20,6 +20,14 @@ rules as (
     select * from {{ ref('stg_company__rules') }}
 ),
 
+working_hours as (
+    select * from {{ ref('stg_company__working_hours') }}
+),
+
+calendar as (
+    select * from {{ ref('stg_company__calendar') }}
+),
+
 instants as (
     select
         min(created_at) as first_at,
@@ -57,6 +65,25 @@ days as (
 
 report as (
     select max(report_as_of_on) as as_of_on from connections
+),
+
+-- A line of the calendar, hours or a day off, stands for the weekday's own hours.
+working as (
+    select
+        days.date_day,
+        case
+            when calendar.date_day is not null then calendar.from_minute
+            else working_hours.from_minute
+        end as from_minute,
+        case
+            when calendar.date_day is not null then calendar.until_minute
+            else working_hours.until_minute
+        end as until_minute
+    from days
+    left join working_hours
+        on isodow(days.date_day) = working_hours.weekday_number
+    left join calendar
+        on days.date_day = calendar.date_day
 )
 
 select
@@ -68,7 +95,13 @@ select
     date_trunc('quarter', days.date_day)::date as quarter_start_on,
     date_trunc('year', days.date_day)::date as year_start_on,
     isodow(days.date_day)::integer as weekday_number,
-    coalesce(days.date_day = report.as_of_on, false) as is_as_of_day
+    coalesce(days.date_day = report.as_of_on, false) as is_as_of_day,
+    working.from_minute is not null as is_working_day,
+    {{ local_instant('days.date_day', 'working.from_minute', 'rules.time_zone') }}
+        as work_starts_at,
+    {{ local_instant('days.date_day', 'working.until_minute', 'rules.time_zone') }} as work_ends_at
 from days
+inner join working
+    on days.date_day = working.date_day
 cross join rules
 cross join report

@@ -1,5 +1,6 @@
--- Employees and the rows that stand for no single person: former employees (to reassign) and
--- nobody. Reports group by the reporting keys; the true key stays behind them.
+-- Employees and the rows that stand for no single person: former employees (to reassign), nobody,
+-- and lines that several share, where the company holds their calls back. Reports group by the
+-- reporting keys; the true key stays behind them.
 with employees as (
     select * from {{ ref('int_employees') }}
 ),
@@ -85,3 +86,19 @@ select
     null as dismissed_on_basis,
     date '9999-12-31' as former_from_on,
     {{ nobody_key() }} as current_reporting_key
+union all
+select
+    {{ shared_line_key() }} as employee_key,
+    '(all)' as source_key,
+    null as employee_id,
+    null as origin_id,
+    '(shared line)' as employee_name,
+    'shared_line' as employee_kind,
+    true as is_active,
+    null as department_id,
+    '(shared line)' as department_name,
+    null as extension,
+    null as dismissed_on,
+    null as dismissed_on_basis,
+    date '9999-12-31' as former_from_on,
+    {{ shared_line_key() }} as current_reporting_key

@@ -15,6 +15,7 @@ from sources.company.rules import (
     CompanyRules,
     GenericSection,
     read_company,
+    working_minutes,
 )
 
 __all__ = ["SCHEMAS", "Company", "CompanyRules", "company", "read_company"]
@@ -33,6 +34,24 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("successful_call_seconds", _INTEGER),
             pa.field("call_starts_card_minutes", _INTEGER),
             pa.field("after_close_days", _INTEGER),
+            pa.field("callback_hours", _INTEGER),
+            pa.field("contact_seconds", _INTEGER),
+            pa.field("shared_lines", _TEXT),
+        ]
+    ),
+    "working_hours": pa.schema(
+        [
+            pa.field("weekday_number", _INTEGER),
+            pa.field("from_minute", _INTEGER),
+            pa.field("until_minute", _INTEGER),
+        ]
+    ),
+    "calendar": pa.schema(
+        [
+            pa.field("date_day", pa.date32()),
+            pa.field("from_minute", _INTEGER),
+            pa.field("until_minute", _INTEGER),
+            pa.field("line", _INTEGER),
         ]
     ),
     "connections": pa.schema(
@@ -41,6 +60,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("system", _TEXT),
             pa.field("is_crm", pa.bool_()),
             pa.field("crm_source_key", _TEXT),
+            pa.field("tells_missed_calls", pa.bool_()),
             pa.field("talk_basis", _TEXT),
             pa.field("portal_url", _TEXT),
             pa.field("source_field", _TEXT),
@@ -143,6 +163,11 @@ def company(rules: Company, portal_urls: Mapping[str, str]) -> list[DltResource]
     ]
 
 
+def _minutes(hours: str) -> dict[str, int | None]:
+    begin, end = working_minutes(hours) or (None, None)
+    return {"from_minute": begin, "until_minute": end}
+
+
 def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     rules = given.rules
     connections = tuple(rules.crm_connections())
@@ -170,6 +195,7 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
                 "system": found.system,
                 "is_crm": True,
                 "crm_source_key": found.source_key,
+                "tells_missed_calls": found.section.tells_missed_calls,
                 "talk_basis": found.section.talk_basis,
                 "portal_url": found.section.portal_url or portal_urls.get(found.source_key),
                 "source_field": getattr(found.section, "source_field", None),
@@ -181,10 +207,19 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
                 "source_key": found.source_key,
                 "system": found.system,
                 "is_crm": False,
+                "tells_missed_calls": True,
                 "crm_source_key": rules.crm_of(found),
                 "internal_digits": getattr(found.section, "internal_digits", None),
             }
             for found in rules.pbx_connections()
+        ],
+        "working_hours": [
+            {"weekday_number": number, **_minutes(hours)}
+            for number, hours in enumerate(rules.working_hours.model_dump().values(), start=1)
+        ],
+        "calendar": [
+            {"date_day": row.date_day, "line": row.line, **_minutes(row.working_hours)}
+            for row in given.calendar
         ],
         "telephony_values": [
             {

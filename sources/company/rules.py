@@ -41,6 +41,7 @@ CallResult = Literal[
     "answered", "missed", "busy", "cancelled", "wrong_number", "failed", "voicemail"
 ]
 TalkBasis = Literal["talk", "total", "unknown"]
+SharedLines = Literal["count", "hold_back", "spread"]
 StageRole = Literal["key", "qualified", "appointment", "proposal", "contract", "invoice", "payment"]
 
 
@@ -80,6 +81,30 @@ def _by_system(field: object) -> object:
     return field
 
 
+def _hours(text: str) -> str:
+    working_minutes(text)
+    return text
+
+
+def working_minutes(hours: str) -> tuple[int, int] | None:
+    """Begin and end of `09:00-18:00` in minutes since midnight; None for the empty text, a day off.
+
+    Raises:
+        ValueError: the text is neither.
+    """
+    if not hours:
+        return None
+    found = re.fullmatch(r"(\d\d):([0-5]\d)-(\d\d):([0-5]\d)", hours)
+    if found is None:
+        raise ValueError('must be hours such as 09:00-18:00, or "" for a day off')
+    first_hour, first_minute, last_hour, last_minute = map(int, found.groups())
+    begin, end = 60 * first_hour + first_minute, 60 * last_hour + last_minute
+    if not begin < end <= 24 * 60:
+        raise ValueError("must end after they begin, on the same day")
+    return begin, end
+
+
+_Hours = Annotated[str, AfterValidator(_hours)]
 _SegmentFields = Annotated[
     dict[CrmSystem, Annotated[str, Field(min_length=1)]], BeforeValidator(_by_system)
 ]
@@ -111,6 +136,22 @@ class CallsSection(_Strict):
     successful_call_seconds: int = Field(default=40, ge=0, le=3600)
     call_starts_card_minutes: int = Field(default=60, ge=0, le=10_080)
     after_close_days: int = Field(default=30, ge=0, le=3650)
+    callback_hours: int = Field(default=24, ge=1, le=720)
+    contact_seconds: int = Field(default=10, ge=0, le=3600)
+    shared_lines: SharedLines = "count"
+    """What reports do with calls on an extension that several employees hold."""
+
+
+class WorkingHoursSection(_Strict):
+    """When the company works, in its zone; single days depart from it in `calendar.csv`."""
+
+    monday: _Hours = "09:00-18:00"
+    tuesday: _Hours = "09:00-18:00"
+    wednesday: _Hours = "09:00-18:00"
+    thursday: _Hours = "09:00-18:00"
+    friday: _Hours = "09:00-18:00"
+    saturday: _Hours = ""
+    sunday: _Hours = ""
 
 
 class PublishSection(_Strict):
@@ -122,6 +163,8 @@ class PublishSection(_Strict):
 class CrmSection(_Strict):
     """One account of one CRM: what every CRM has."""
 
+    tells_missed_calls: ClassVar[bool]
+    """Whether the system itself has the calls that nobody answered."""
     talk_basis: TalkBasis = "unknown"
     portal_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
     """Where links to cards lead; by default the host that the secrets name."""
@@ -132,6 +175,7 @@ class CrmSection(_Strict):
 class Bitrix24Section(CrmSection):
     """One Bitrix24 portal."""
 
+    tells_missed_calls = True
     smart_processes: list[Annotated[int, Field(ge=128)]] = []
     """Entity type ids of the smart processes to read."""
     requests_per_second: float = Field(default=2, ge=0, le=100)
@@ -144,6 +188,7 @@ class Bitrix24Section(CrmSection):
 class AmocrmSection(CrmSection):
     """One amoCRM or Kommo account."""
 
+    tells_missed_calls = False
     requests_per_second: float = Field(default=7, ge=0, le=50)
     """The limit of one integration; 0 where there is none."""
     source_field: str | None = Field(default=None, min_length=1)
@@ -295,6 +340,7 @@ class CompanyRules(_Strict):
     company: CompanySection
     schedule: ScheduleSection = ScheduleSection()
     calls: CallsSection = CallsSection()
+    working_hours: WorkingHoursSection = WorkingHoursSection()
     publish: PublishSection = PublishSection()
     connections: ConnectionsSection
     segments: dict[Annotated[str, AfterValidator(_free_segment)], _SegmentFields] = {}
@@ -344,15 +390,21 @@ class _CsvRow(_Strict):
     """A row of a csv file; `key_columns` may not stand twice."""
 
     key_columns: ClassVar[tuple[str, ...]]
-    connects_to: ClassVar[Literal["crm", "pbx"]] = "crm"
 
-    connection: str
-    """In the file a connection's name or source key, once read its source key."""
     line: int
     """Of the csv file, for messages."""
 
 
-class PipelineRow(_CsvRow):
+class _ConnectionRow(_CsvRow):
+    """A row about a record of one connection."""
+
+    connects_to: ClassVar[Literal["crm", "pbx"]] = "crm"
+
+    connection: str
+    """In the file a connection's name or source key, once read its source key."""
+
+
+class PipelineRow(_ConnectionRow):
     """`pipelines.csv`: what a pipeline is for; unlisted pipelines are `sales`."""
 
     key_columns = ("connection", "pipeline_id")
@@ -361,7 +413,7 @@ class PipelineRow(_CsvRow):
     role: PipelineRole
 
 
-class StageRow(_CsvRow):
+class StageRow(_ConnectionRow):
     """`stages.csv`: one role of one stage; a stage may have several rows."""
 
     key_columns = ("connection", "pipeline_id", "stage_id", "role")
@@ -371,7 +423,7 @@ class StageRow(_CsvRow):
     role: StageRole
 
 
-class DismissalRow(_CsvRow):
+class DismissalRow(_ConnectionRow):
     """`dismissals.csv`: the first day an employee was no longer employed."""
 
     key_columns = ("connection", "employee_id")
@@ -380,7 +432,7 @@ class DismissalRow(_CsvRow):
     dismissed_on: dt.date
 
 
-class EmployeeRow(_CsvRow):
+class EmployeeRow(_ConnectionRow):
     """`employees.csv`: who stands behind an id that the system doesn't name."""
 
     key_columns = ("connection", "employee_id")
@@ -390,7 +442,7 @@ class EmployeeRow(_CsvRow):
     department: str
 
 
-class ExtensionRow(_CsvRow):
+class ExtensionRow(_ConnectionRow):
     """`extensions.csv`: whose an extension of a telephony is, and when it was."""
 
     key_columns = ("connection", "extension", "employee_id", "from_on")
@@ -405,7 +457,7 @@ class ExtensionRow(_CsvRow):
     """First day on which it is no longer theirs; empty: still is."""
 
 
-class TalkerRow(_CsvRow):
+class TalkerRow(_ConnectionRow):
     """`talkers.csv`: who a name is that a telephony gives to a talker."""
 
     key_columns = ("connection", "talker_name")
@@ -414,6 +466,16 @@ class TalkerRow(_CsvRow):
     talker_name: str = Field(min_length=1)
     employee_id: int
     """In the CRM connection that the telephony is tied to."""
+
+
+class CalendarRow(_CsvRow):
+    """`calendar.csv`: a day on which the company works otherwise than `[working_hours]` says."""
+
+    key_columns = ("date_day",)
+
+    date_day: dt.date
+    working_hours: _Hours
+    """Such as `10:00-16:00`; empty: a day off."""
 
 
 class Company(BaseModel):
@@ -429,6 +491,7 @@ class Company(BaseModel):
     employees: tuple[EmployeeRow, ...] = ()
     extensions: tuple[ExtensionRow, ...] = ()
     talkers: tuple[TalkerRow, ...] = ()
+    calendar: tuple[CalendarRow, ...] = ()
 
 
 RowT = TypeVar("RowT", bound=_CsvRow)
@@ -464,6 +527,7 @@ def read_company(folder: Path) -> Company:
         employees=_read_csv(folder / "employees.csv", EmployeeRow, crm),
         extensions=_read_csv(folder / "extensions.csv", ExtensionRow, pbx),
         talkers=_read_csv(folder / "talkers.csv", TalkerRow, pbx),
+        calendar=_read_csv(folder / "calendar.csv", CalendarRow, {}),
     )
 
 
@@ -552,8 +616,10 @@ def _read_row(
     except ValidationError as error:
         first = error.errors()[0]
         raise InputError(f"{place}, column {first['loc'][0]}: {_problem(first)}") from None
+    if not isinstance(row, _ConnectionRow):
+        return row
     if row.connection not in connections:
-        kind = "telephony connection" if form.connects_to == "pbx" else "CRM connection"
+        kind = "telephony connection" if row.connects_to == "pbx" else "CRM connection"
         raise InputError(f"{place}: company.toml has no {kind} {row.connection!r}")
     found = connections[row.connection]
     if found is None:

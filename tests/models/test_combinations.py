@@ -112,12 +112,12 @@ def test_dimensions_hold_what_there_is(company: Settings) -> None:
         pipelines = connection.execute("select count(*) from marts.dim_pipelines").fetchall()
         report = connection.execute("select count(*) from marts.dim_dates where is_as_of_day")
         days = report.fetchall()
-    nobody_and_former = ("(all)", 2)
+    of_nobody = ("(all)", 3)
     assert (kinds, pipelines, days) == {
-        "nothing": ([nobody_and_former], [(0,)], [(0,)]),
-        "amocrm": ([nobody_and_former, ("amocrm:main", 2)], [(2,)], [(1,)]),
-        "bitrix24": ([nobody_and_former, ("bitrix24:main", 1)], [(1,)], [(1,)]),
-        "asterisk": ([nobody_and_former], [(0,)], [(1,)]),
+        "nothing": ([of_nobody], [(0,)], [(0,)]),
+        "amocrm": ([of_nobody, ("amocrm:main", 2)], [(2,)], [(1,)]),
+        "bitrix24": ([of_nobody, ("bitrix24:main", 1)], [(1,)], [(1,)]),
+        "asterisk": ([of_nobody], [(0,)], [(1,)]),
     }[company.company]
 
 

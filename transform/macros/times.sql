@@ -16,6 +16,21 @@
     make_timestamp(epoch_us(timezone({{ zone_column }}, {{ date_column }}::timestamp)))
 {%- endmacro %}
 
+{#- The instant (UTC) so many minutes of the wall clock after a local midnight. -#}
+{% macro local_instant(date_column, minute_column, zone_column) -%}
+    {{ return(adapter.dispatch('local_instant')(date_column, minute_column, zone_column)) }}
+{%- endmacro %}
+
+{% macro default__local_instant(date_column, minute_column, zone_column) -%}
+    make_timestamp(
+        epoch_us(
+            timezone(
+                {{ zone_column }}, {{ date_column }}::timestamp + to_minutes({{ minute_column }})
+            )
+        )
+    )
+{%- endmacro %}
+
 {#- The local date of an instant in a zone: for a handful of rows; facts join dates instead. -#}
 {% macro local_date(instant, zone_column) -%}
     {{ return(adapter.dispatch('local_date')(instant, zone_column)) }}
@@ -30,7 +45,7 @@
 {%- endmacro %}
 
 {% macro default__seconds_between(earlier, later) -%}
-    (epoch_us({{ later }}) - epoch_us({{ earlier }})) / 1000000.0
+    ((epoch_us({{ later }}) - epoch_us({{ earlier }})) / 1000000.0)
 {%- endmacro %}
 
 {#- The end of an interval that has not ended: never null, so that joins stay hash joins. -#}

@@ -77,6 +77,10 @@ talkers_of_files as (
     from {{ ref('stg_company__talkers') }}
 ),
 
+shared_lines as (
+    select * from {{ ref('int_shared_line_findings') }}
+),
+
 call_codes as (
     select * from {{ ref('int_unknown_call_codes') }}
 ),
@@ -293,61 +297,6 @@ q7_unlisted_stages as (
         pipelines.pipeline_id, pipelines.pipeline_name
 ),
 
-shared_extensions as (
-    select
-        source_key,
-        extension,
-        count(*) as employees_count,
-        string_agg(employee_name, ', ' order by employee_name) as employee_names
-    from employees
-    where extension is not null and is_active
-    group by source_key, extension
-    having count(*) > 1
-),
-
-q8_shared_lines as (
-    select
-        'Q8' as rule_id,
-        source_key,
-        'extension' as entity,
-        extension as record_id,
-        null::bigint as employee_key,
-        null as card_url,
-        'Extension ' || extension || ' is used by ' || employee_names
-        || ': their calls can''t be told apart.' as sentence
-    from shared_extensions
-),
-
--- One person in two calls at once: somebody else uses the account or the line.
-calls_in_order as (
-    select
-        *,
-        max(started_at + {{ seconds('total_seconds') }}) over (
-            partition by talker_employee_key
-            order by started_at, call_key
-            rows between unbounded preceding and 1 preceding
-        ) as earlier_ends_at
-    from calls
-    where is_external and is_answered
-),
-
-q8_overlapping_calls as (
-    select
-        'Q8' as rule_id,
-        calls_in_order.source_key,
-        'call' as entity,
-        calls_in_order.shown_id as record_id,
-        calls_in_order.talker_employee_key as employee_key,
-        null as card_url,
-        'Call ' || calls_in_order.shown_id || ' of ' || employees.employee_name
-        || ' began while another call of theirs was going on: does somebody share the line?'
-            as sentence
-    from calls_in_order
-    inner join employees
-        on calls_in_order.talker_employee_key = employees.employee_key
-    where calls_in_order.started_at < calls_in_order.earlier_ends_at
-),
-
 q10_wins_without_amount as (
     select
         'Q10' as rule_id,
@@ -523,9 +472,7 @@ found as (
     union all
     select * from q7_unlisted_stages
     union all
-    select * from q8_shared_lines
-    union all
-    select * from q8_overlapping_calls
+    select * from shared_lines
     union all
     select * from q10_wins_without_amount
     union all

@@ -1,13 +1,18 @@
--- Whose an extension of a telephony is, and when it was: by the company's file, and where that does
--- not name the extension, by the users of the CRM. The first version of a user that a load has seen
--- holds for all the time before it.
+-- Whose an extension is, and when it was. Of a telephony by the company's file, and where that does
+-- not name the extension, by the users of the CRM; of the CRM itself by its users. The first
+-- version of a user that a load has seen holds for all the time before it. From their dismissal on
+-- people are no longer employed holders: they stay one for calls that nobody else can have made.
 with connections as (
     select * from {{ ref('int_connections') }}
 ),
 
-pbx_connections as (
+tied_connections as (
     select * from {{ ref('int_connections') }}
-    where not is_crm and crm_source_key is not null
+    where crm_source_key is not null
+),
+
+employees as (
+    select * from {{ ref('dim_employees') }}
 ),
 
 extensions_of_file as (
@@ -26,16 +31,16 @@ by_file as (
         case
             when extensions_of_file.from_on is null then {{ beginning_of_time() }}
             else
-                {{ local_midnight('extensions_of_file.from_on', 'pbx_connections.time_zone') }}
+                {{ local_midnight('extensions_of_file.from_on', 'tied_connections.time_zone') }}
         end as valid_from,
         case
             when extensions_of_file.until_on is null then {{ end_of_time() }}
             else
-                {{ local_midnight('extensions_of_file.until_on', 'pbx_connections.time_zone') }}
+                {{ local_midnight('extensions_of_file.until_on', 'tied_connections.time_zone') }}
         end as valid_to
     from extensions_of_file
-    inner join pbx_connections
-        on extensions_of_file.source_key = pbx_connections.source_key
+    inner join tied_connections
+        on extensions_of_file.source_key = tied_connections.source_key
 ),
 
 named_by_file as (
@@ -70,16 +75,16 @@ bounded_versions as (
 
 by_crm as (
     select
-        pbx_connections.source_key,
+        tied_connections.source_key,
         bounded_versions.extension,
         bounded_versions.employee_id,
         bounded_versions.valid_from,
         bounded_versions.valid_to
     from bounded_versions
-    inner join pbx_connections
-        on bounded_versions.source_key = pbx_connections.crm_source_key
+    inner join tied_connections
+        on bounded_versions.source_key = tied_connections.crm_source_key
     left join named_by_file
-        on pbx_connections.source_key = named_by_file.source_key
+        on tied_connections.source_key = named_by_file.source_key
         and bounded_versions.extension = named_by_file.extension
     where bounded_versions.extension is not null and named_by_file.extension is null
 ),
@@ -94,16 +99,48 @@ holders as (
         *,
         'crm_user' as holder_basis
     from by_crm
+),
+
+dated as (
+    select
+        holders.*,
+        connections.crm_source_key,
+        {{ hash_key(['connections.crm_source_key', 'holders.employee_id']) }} as employee_key,
+        case
+            when employees.former_from_on < date '9999-12-31'
+                then {{ local_midnight('employees.former_from_on', 'connections.time_zone') }}
+            else {{ end_of_time() }}
+        end as former_from_at
+    from holders
+    inner join connections
+        on holders.source_key = connections.source_key
+    left join employees
+        on connections.crm_source_key = employees.source_key
+        and holders.employee_id = employees.employee_id
 )
 
 select
-    holders.source_key,
-    connections.crm_source_key,
-    holders.extension,
-    holders.employee_id,
-    holders.valid_from,
-    holders.valid_to,
-    holders.holder_basis
-from holders
-inner join connections
-    on holders.source_key = connections.source_key
+    source_key,
+    crm_source_key,
+    extension,
+    employee_id,
+    employee_key,
+    valid_from,
+    least(valid_to, former_from_at) as valid_to,
+    true as is_employed,
+    holder_basis
+from dated
+where valid_from < former_from_at
+union all
+select
+    source_key,
+    crm_source_key,
+    extension,
+    employee_id,
+    employee_key,
+    greatest(valid_from, former_from_at) as valid_from,
+    valid_to,
+    false as is_employed,
+    holder_basis
+from dated
+where valid_to > former_from_at

@@ -58,13 +58,19 @@ present as (
         and legs.started_at <= legs.received_at
 ),
 
--- An extension that several hold at once tells nobody.
+-- An extension that several hold at once tells nobody; those who have left hold it only as long as
+-- nobody else does.
 leg_holders as (
     select
         present.source_key,
         present.leg_id,
-        min(holders.employee_id) as holder_id,
-        count(distinct holders.employee_id) as holders_count
+        coalesce(
+            min(holders.employee_id) filter (where holders.is_employed), min(holders.employee_id)
+        ) as holder_id,
+        coalesce(
+            nullif(count(distinct holders.employee_id) filter (where holders.is_employed), 0),
+            count(distinct holders.employee_id)
+        ) as holders_count
     from present
     inner join holders
         on present.source_key = holders.source_key

@@ -122,7 +122,6 @@ select
     with_leg.line,
     spoken.extension,
     with_leg.extensions,
-    coalesce(spoken.is_shared_extension, false) as is_shared_extension,
     spoken.talker_id,
     coalesce(spoken.talker_basis, 'unknown') as talker_basis,
     with_leg.recording_url,

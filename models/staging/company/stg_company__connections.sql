@@ -7,6 +7,7 @@ select
     system,
     is_crm,
     crm_source_key,
+    tells_missed_calls,
     talk_basis,
     portal_url,
     source_field,

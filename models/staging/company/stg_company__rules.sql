@@ -11,5 +11,8 @@ select
     phone_region,
     successful_call_seconds,
     call_starts_card_minutes,
-    after_close_days
+    after_close_days,
+    callback_hours,
+    contact_seconds,
+    shared_lines
 from source

@@ -69,7 +69,11 @@ def test_a_name_and_a_zone_and_a_connection_are_enough(company: Write) -> None:
         "successful_call_seconds": 40,
         "call_starts_card_minutes": 60,
         "after_close_days": 30,
+        "callback_hours": 24,
+        "contact_seconds": 10,
+        "shared_lines": "count",
     }
+    assert list(rules.working_hours.model_dump().values()) == ["09:00-18:00"] * 5 + ["", ""]
     assert rules.publish.keep_generations == 3
     assert rules.connections.bitrix24["main"].talk_basis == "unknown"
     assert rules.connections.bitrix24["main"].portal_url is None
@@ -93,6 +97,12 @@ def test_every_rule_can_be_set(company: Write) -> None:
                 "successful_call_seconds = 0",
                 "call_starts_card_minutes = 15",
                 "after_close_days = 0",
+                "callback_hours = 1",
+                "contact_seconds = 0",
+                'shared_lines = "hold_back"',
+                "[working_hours]",
+                'monday = "00:00-24:00"',
+                'sunday = "10:30-14:00"',
                 "[publish]",
                 "keep_generations = 7",
                 "[connections.bitrix24.main]",
@@ -112,7 +122,11 @@ def test_every_rule_can_be_set(company: Write) -> None:
         "phone_region": "US",
     }
     assert rules.schedule.cron == "30 2 * * 1-5"
-    assert list(rules.calls.model_dump().values()) == [0, 15, 0]
+    assert list(rules.calls.model_dump().values()) == [0, 15, 0, 1, 0, "hold_back"]
+    assert (rules.working_hours.monday, rules.working_hours.sunday) == (
+        "00:00-24:00",
+        "10:30-14:00",
+    )
     assert rules.publish.keep_generations == 7
     assert list(rules.connections.bitrix24) == ["main", "second_portal"]
     assert rules.segments["product"]["bitrix24"] == "UF_CRM_PRODUCT"
@@ -215,6 +229,10 @@ def test_shipped_companies_are_valid(name: str) -> None:
         (["[calls]", "successful_call_seconds = 40.5"], 7, ["40.5"]),
         (["[calls]", "successful_call_seconds = -1"], 7, ["greater than or equal to 0", "-1"]),
         (["[calls]", "after_close_days = 4000"], 7, ["calls.after_close_days", "4000"]),
+        (["[calls]", 'shared_lines = "share"'], 7, ["'hold_back'", "'share'"]),
+        (["[working_hours]", 'monday = "9-18"'], 7, ["working_hours.monday", "09:00-18:00"]),
+        (["[working_hours]", 'sunday = "18:00-09:00"'], 7, ["end after they begin"]),
+        (["[working_hours]", 'sunday = "10:00-24:01"'], 7, ["end after they begin"]),
         (["[publish]", "keep_generations = 0"], 7, ["publish.keep_generations"]),
         (["[schedule]", 'cron = "every day"'], 7, ["schedule.cron", "cron expression"]),
         (["[schedule]", 'cron = "0 5 * * * *"'], 7, ["cron expression of five fields"]),
@@ -349,6 +367,14 @@ def test_a_company_file_that_is_not_utf_8_is_named(company: Write) -> None:
                 ]
             },
             ["dismissals.csv, line 3:", "main, 7", "line 2 already"],
+        ),
+        (
+            {"calendar": ["date_day,working_hours", "2026-01-01,", "2026-01-02,10-16"]},
+            ["calendar.csv, line 3, column working_hours:", "09:00-18:00", "'10-16'"],
+        ),
+        (
+            {"calendar": ["date_day,working_hours", "2026-01-01,", "2026-01-01,10:00-16:00"]},
+            ["calendar.csv, line 3:", "2026-01-01", "line 2 already"],
         ),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",

@@ -1,0 +1,216 @@
+-- Q8: extensions that several employees hold, and people who are in two talks at once.
+with calls as (
+    select
+        *,
+        coalesce(call_id::varchar, pbx_call_id) as shown_id
+    from {{ ref('fct_calls') }}
+),
+
+legs as (
+    select * from {{ ref('fct_call_legs') }}
+),
+
+calls_on_shared_lines as (
+    select * from {{ ref('int_calls_on_shared_lines') }}
+),
+
+holders as (
+    select * from {{ ref('int_extension_holders') }}
+    where is_employed
+),
+
+employees as (
+    select * from {{ ref('dim_employees') }}
+    where employee_kind in ('person', 'system')
+),
+
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
+rules as (
+    select * from {{ ref('stg_company__rules') }}
+),
+
+-- Extensions that several hold now, or held during calls. The CRM's own extension is told once:
+-- where a telephony that is tied to it has the same, that one's calls tell more.
+shared_now as (
+    select
+        holders.source_key,
+        holders.crm_source_key,
+        holders.extension
+    from holders
+    inner join connections
+        on holders.source_key = connections.source_key
+        and holders.valid_from <= connections.as_of_at
+        and holders.valid_to > connections.as_of_at
+    group by holders.source_key, holders.crm_source_key, holders.extension
+    having count(distinct holders.employee_key) > 1
+),
+
+shared_extensions as (
+    select
+        source_key,
+        extension
+    from shared_now
+    union
+    select
+        line_source_key as source_key,
+        extension
+    from calls_on_shared_lines
+),
+
+holder_names as (
+    select
+        shared_extensions.source_key,
+        shared_extensions.extension,
+        holders.crm_source_key,
+        string_agg(distinct employees.employee_name, ', ' order by employees.employee_name)
+            as employee_names
+    from shared_extensions
+    inner join holders
+        on shared_extensions.source_key = holders.source_key
+        and shared_extensions.extension = holders.extension
+    inner join employees
+        on holders.employee_key = employees.employee_key
+    group by shared_extensions.source_key, shared_extensions.extension, holders.crm_source_key
+),
+
+told_by_telephony as (
+    select
+        crm_source_key,
+        extension
+    from holder_names
+    where source_key <> crm_source_key
+    group by crm_source_key, extension
+),
+
+shared_line_calls as (
+    select
+        line_source_key as source_key,
+        extension,
+        count(*) as calls_count
+    from calls_on_shared_lines
+    group by line_source_key, extension
+),
+
+-- Calls of a connection: of the telephony its own, of the CRM those that only it has.
+calls_of_lines as (
+    select
+        coalesce(pbx_source_key, source_key) as source_key,
+        count(*) as calls_count
+    from calls
+    where is_external
+    group by coalesce(pbx_source_key, source_key)
+),
+
+q8_shared_lines as (
+    select
+        'Q8' as rule_id,
+        holder_names.source_key,
+        'extension' as entity,
+        holder_names.extension as record_id,
+        null::bigint as employee_key,
+        null as card_url,
+        'Extension ' || holder_names.extension || ' is used by ' || holder_names.employee_names
+        || ': their calls can''t be told apart'
+        || case
+            when shared_line_calls.calls_count > 0
+                then
+                    ' (' || shared_line_calls.calls_count || ' of '
+                    || calls_of_lines.calls_count || ' calls of ' || holder_names.source_key
+                    || ', '
+                    || round(100.0 * shared_line_calls.calls_count / calls_of_lines.calls_count, 1)
+                    || ' %; reports '
+                    || case rules.shared_lines
+                        when 'count' then 'count them as the systems name the talker'
+                        when 'hold_back' then 'hold them back as "(shared line)"'
+                        else 'spread them over the holders in turn'
+                    end
+                    || ')'
+            else ''
+        end
+        || '.' as sentence
+    from holder_names
+    cross join rules
+    left join told_by_telephony
+        on holder_names.source_key = told_by_telephony.crm_source_key
+        and holder_names.extension = told_by_telephony.extension
+    left join shared_line_calls
+        on holder_names.source_key = shared_line_calls.source_key
+        and holder_names.extension = shared_line_calls.extension
+    left join calls_of_lines
+        on holder_names.source_key = calls_of_lines.source_key
+    where told_by_telephony.extension is null
+),
+
+-- One person in two talks at once: somebody else uses the account or the line. Legs tell who spoke
+-- when; of calls that only the CRM has, the call does.
+talks as (
+    select
+        calls.call_key,
+        calls.source_key,
+        calls.shown_id,
+        legs.talker_employee_key,
+        legs.answered_at as talk_from_at,
+        legs.ended_at as talk_until_at
+    from legs
+    inner join calls
+        on legs.call_key = calls.call_key
+    where calls.is_external and legs.is_answered and legs.talk_seconds > 0
+    union all
+    select
+        call_key,
+        source_key,
+        shown_id,
+        talker_employee_key,
+        started_at as talk_from_at,
+        started_at + {{ seconds('total_seconds') }} as talk_until_at
+    from calls
+    where is_external and is_answered and pbx_source_key is null
+),
+
+-- Legs of one call are one talk.
+talks_of_calls as (
+    select
+        call_key,
+        source_key,
+        shown_id,
+        talker_employee_key,
+        min(talk_from_at) as talk_from_at,
+        max(talk_until_at) as talk_until_at
+    from talks
+    group by call_key, source_key, shown_id, talker_employee_key
+),
+
+talks_in_order as (
+    select
+        *,
+        max(talk_until_at) over (
+            partition by talker_employee_key
+            order by talk_from_at, call_key
+            rows between unbounded preceding and 1 preceding
+        ) as earlier_ends_at
+    from talks_of_calls
+),
+
+q8_overlapping_calls as (
+    select
+        'Q8' as rule_id,
+        talks_in_order.source_key,
+        'call' as entity,
+        talks_in_order.shown_id as record_id,
+        talks_in_order.talker_employee_key as employee_key,
+        null as card_url,
+        'Call ' || talks_in_order.shown_id || ' of ' || employees.employee_name
+        || ' began while another call of theirs was going on: does somebody share the line?'
+            as sentence
+    from talks_in_order
+    inner join employees
+        on talks_in_order.talker_employee_key = employees.employee_key
+    where talks_in_order.talk_from_at < talks_in_order.earlier_ends_at
+)
+
+select * from q8_shared_lines
+union all
+select * from q8_overlapping_calls
