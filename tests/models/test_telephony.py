@@ -1,7 +1,8 @@
 """Telephony in the models: legs become calls, calls of CRM and telephony become one.
 
-One company: a portal of Bitrix24 and telephony of several kinds, tied to it; one build. Minutes
-count from NOON, 2 March 2026, 12:00 UTC, 15:00 in Moscow; everything was read a day later.
+One company: a portal of Bitrix24 and telephony of several kinds, tied to it, an account of amoCRM
+with a telephony of its own; one build. Minutes count from NOON, 2 March 2026, 12:00 UTC, 15:00 in
+Moscow; everything was read a day later.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
+from tests.support.amo_accounts import lead_row, make_account, note_row
 from tests.support.companies import dbt_build, load_company_rules, make_company, warehouse
-from tests.support.portals import NOON, call_row, deal_row, history_row, make_portal
+from tests.support.portals import NOON, at, call_row, deal_row, history_row, make_portal
 from tests.support.raw import write_raw
+from tests.support.raw_amocrm import write_raw_amocrm
 from tests.support.raw_telephony import Pbx, write_raw_telephony
 
 DAY = 24 * 60
 MOSCOW = ZoneInfo("Europe/Moscow")
 KYIV = ZoneInfo("Europe/Kyiv")
 CUT = NOON + dt.timedelta(days=1)
-ANNA, BORIS, VERA = 1, 2, 3
+ANNA, BORIS, VERA, GONE = 1, 2, 3, 4
 Row = dict[str, Any]
 
 
@@ -82,6 +85,19 @@ ASTERISK = [
     cdr("internal", 280, "101", "102"),
     cdr("busy", 290, "101", "+79000000005", disposition="BUSY", billsec=0),
     cdr("odd", 295, "101", "+79000000005", disposition="EXPLODED", billsec=0),
+    # The CRM knows how it went.
+    cdr("odd-in-both", 297, "101", "+79000000008", disposition="EXPLODED", billsec=0),
+    # Without a sequence; both in one second.
+    cdr(
+        "legs",
+        330,
+        "+79000000004",
+        "102",
+        leg=10,
+        sequence=None,
+        **{**MISSED, "disposition": "BUSY"},
+    ),
+    cdr("legs", 330, "+79000000004", "101", leg=9, sequence=None, **MISSED),
     cdr("after-cut", DAY + 1, "101", "+79000000001"),
     # 104 is Anna's and Vera's at once; 105 was Boris's until the day before, Vera's since.
     cdr("shared", 300, "104", "+79000000006"),
@@ -105,6 +121,18 @@ def mango(entry: str, minutes: float, **fields: Any) -> Row:
         "to_extension": "11",
         "to_number": "",
         "line_number": "78120000001",
+        **fields,
+    }
+
+
+def table_row(call: str, minutes: float, **fields: Any) -> Row:
+    """An answered inbound call of 45 seconds in a company's own table."""
+    return {
+        "id": call,
+        "started_at": (NOON + dt.timedelta(minutes=minutes)).isoformat(),
+        "direction": "inbound",
+        "result": "ок",
+        "talk_seconds": 45,
         **fields,
     }
 
@@ -296,6 +324,22 @@ PBXS = {
                     "client_phone": "89000000001",
                     "talk_seconds": 0,
                 },
+                # The CRM has another call 4.
+                table_row("4", 905, extension="106"),
+                # Of one second, and one call of the CRM.
+                table_row("1000", 910, client_phone="89000000010"),
+                table_row("999", 910, client_phone="89000000010"),
+            ]
+        },
+    ),
+    "generic:second": Pbx(
+        CUT,
+        {
+            "generic_calls": [
+                table_row("s1", 10, client_phone="89000000011", extension="201"),
+                table_row("s2", 20, client_phone="89000000011", extension="201"),
+                # A call of this number stands in the portal; this telephony is not the portal's.
+                table_row("s3", 900, client_phone="89000000009"),
             ]
         },
     ),
@@ -307,15 +351,31 @@ CALLS = [
     call_row(
         3, 61.5, PHONE_NUMBER="+79000000002", CALL_TYPE=2, CALL_DURATION=0, CALL_FAILED_CODE="304"
     ),
-    call_row(4, 900, PHONE_NUMBER="+79000000009"),
+    call_row(4, 900, PHONE_NUMBER="+79000000009", PORTAL_USER_ID=GONE, CALL_TYPE=2),
+    call_row(5, 297, PHONE_NUMBER="+79000000008", CALL_DURATION=120),
+    call_row(6, 600, CALL_TYPE=2, CALL_DURATION=0, CALL_FAILED_CODE="304"),
+    call_row(8, 910, PHONE_NUMBER="+79000000010", CALL_TYPE=2),
 ]
+
+
+def call_note(note_id: int, minutes: float, **told: Any) -> Row:
+    """An answered call of the account's only lead, for which User 1 is responsible."""
+    params = {"phone": "+79000000011", "duration": 45, "call_status": 4, **told}
+    created = {"created_at": at(minutes), "updated_at": at(minutes)}
+    return note_row(note_id, "leads", 1, note_type="call_in", params=params, **created)
+
+
+NOTES = [call_note(1, 10), call_note(2, 20, call_responsible=1)]
+TABLE = {
+    "file": "calls.csv",
+    "columns": {"call_id": "id", "started_at": "start"},
+    "directions": {"вх": "inbound"},
+    "results": {"ок": "answered"},
+}
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    "generic:other": {
-        "file": "calls.csv",
-        "columns": {"call_id": "id", "started_at": "start"},
-        "directions": {"вх": "inbound"},
-        "results": {"ок": "answered"},
-    }
+    **{key: {"crm": "bitrix24:main"} for key in PBXS},
+    "generic:other": {"crm": "bitrix24:main", **TABLE},
+    "generic:second": {"crm": "amocrm:main", **TABLE},
 }
 EXTENSIONS = """connection,extension,employee_id,from_on,until_on
 office,101,1,,
@@ -324,6 +384,8 @@ office,104,3,,
 office,105,2,,2026-03-02
 office,105,3,2026-03-02,
 office,199,99,,
+other,106,4,,
+second,201,2,,
 """
 TALKERS = "connection,talker_name,employee_id\nvats,Vera,3\n"
 
@@ -331,12 +393,13 @@ TALKERS = "connection,talker_name,employee_id\nvats,Vera,3\n"
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
     root = tmp_path_factory.mktemp("telephony")
-    connections = ("bitrix24:main", *PBXS)
+    connections = ("bitrix24:main", "amocrm:main", *PBXS)
     files = {"extensions.csv": EXTENSIONS, "talkers.csv": TALKERS}
     settings = make_company(root, connections=connections, files=files, options=OPTIONS)
     settings.make_folders()
     with (
         make_portal(root / "portal.sqlite", clock_minutes=DAY) as store,
+        make_account(root / "account.sqlite") as account,
         duckdb.connect(str(settings.warehouse)) as connection,
     ):
         store.insert(
@@ -344,19 +407,27 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection
             [
                 {
                     "ID": number,
-                    "ACTIVE": 1,
+                    "ACTIVE": number != GONE,
                     "NAME": name,
                     "LAST_NAME": "Test",
                     "USER_TYPE": "employee",
                     "UF_PHONE_INNER": extension,
                 }
-                for number, name, extension in ((2, "Boris", "102"), (3, "Vera", "103"))
+                for number, name, extension in (
+                    (BORIS, "Boris", "102"),
+                    (VERA, "Vera", "103"),
+                    (GONE, "Gleb", None),
+                )
             ],
         )
         store.insert("call", CALLS)
         store.insert("deal", [deal_row(1)])
         store.insert("stage_history", [history_row(1, 1, 0, "NEW")])
+        account.clock = CUT
+        account.insert("lead", [lead_row(1)])
+        account.insert("note", NOTES)
         write_raw(connection, {"bitrix24:main": store})
+        write_raw_amocrm(connection, {"amocrm:main": account})
         write_raw_telephony(connection, PBXS)
     load_company_rules(settings)
     dbt_build(settings)
@@ -415,6 +486,11 @@ def test_the_telephony_says_how_the_call_went(ask: Ask) -> None:
     columns = ("wait_seconds", "talk_seconds", "total_seconds", "talk_basis", "is_successful")
     assert call(ask, "by-phone.0", *columns) == (10, 60, 70, "talk", True)
     assert call(ask, "by-phone.0", "answered_at") == (after_noon(60) + dt.timedelta(seconds=10),)
+
+
+def test_calls_are_merged_with_the_connection_that_the_telephony_is_tied_to(ask: Ask) -> None:
+    assert call(ask, "s1", "source_key", "call_sources") == ("amocrm:main", "crm_and_pbx")
+    assert call(ask, "s3", "source_key", "call_sources") == ("amocrm:main", "pbx")
 
 
 def test_legs_of_a_transfer_are_one_conversation(ask: Ask) -> None:
@@ -521,6 +597,7 @@ def test_calls_start_in_utc_whatever_zone_the_telephony_prints(
         ("handed-over.0", (VERA, "extension")),
         # The CRM's word goes before the extension's.
         ("by-phone.0", (BORIS, "crm_user")),
+        ("s2", (1, "crm_user")),
         ("7", (BORIS, "name")),
         ("m1", (VERA, "name")),
         ("900", (VERA, "name")),
@@ -552,7 +629,7 @@ def test_every_row_is_a_call_a_leg_or_waits(ask: Ask) -> None:
         "select rows_in_marts, waiting_count, merged_count, other_count "
         "from intermediate.int_reconciliation_by_entity where entity = 'cdr'"
     )
-    legs, extra_legs, of_crm_as_well = len(ASTERISK), 3 + 1, 2
+    legs, extra_legs, of_crm_as_well = len(ASTERISK), 3 + 1 + 1, 3
     assert found == (legs - 1 - extra_legs - of_crm_as_well, 1, extra_legs + of_crm_as_well, 0)
 
 
@@ -574,3 +651,11 @@ def test_codes_that_nobody_knows_are_reported(ask: Ask) -> None:
         ("generic:other", "direction (none)"),
         ("generic:other", "result не ок"),
     ]
+
+
+def test_calls_of_one_id_in_crm_and_telephony_are_told_apart(ask: Ask) -> None:
+    found = ask(
+        "select record_id from marts.fct_data_quality_issues "
+        "where rule_id = 'Q3' and source_key = 'bitrix24:main' order by all"
+    )
+    assert found == [("4",), ("4 (generic:other)",)]

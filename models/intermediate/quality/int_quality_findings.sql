@@ -8,7 +8,8 @@ with deals as (
 calls as (
     select
         *,
-        coalesce(call_id::varchar, pbx_call_id) as shown_id
+        -- An id of the telephony may be that of another call in the CRM, or in another telephony.
+        coalesce(call_id::varchar, pbx_call_id || ' (' || pbx_source_key || ')') as shown_id
     from {{ ref('fct_calls') }}
 ),
 
