@@ -488,6 +488,13 @@ def test_the_telephony_says_how_the_call_went(ask: Ask) -> None:
     assert call(ask, "by-phone.0", "answered_at") == (after_noon(60) + dt.timedelta(seconds=10),)
 
 
+def test_of_calls_of_one_second_the_lower_number_comes_first(ask: Ask) -> None:
+    assert call(ask, "999", "call_id", "pair_basis") == (8, "phone")
+    assert call(ask, "1000", "call_sources") == ("pbx",)
+    # Of legs too: the last leg's result is the call's.
+    assert call(ask, "legs.0", "call_result") == ("busy",)
+
+
 def test_calls_are_merged_with_the_connection_that_the_telephony_is_tied_to(ask: Ask) -> None:
     assert call(ask, "s1", "source_key", "call_sources") == ("amocrm:main", "crm_and_pbx")
     assert call(ask, "s3", "source_key", "call_sources") == ("amocrm:main", "pbx")

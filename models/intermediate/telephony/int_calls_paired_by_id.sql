@@ -65,7 +65,7 @@ ranked as (
         *,
         row_number() over (
             partition by call_key
-            order by distance_seconds, pbx_source_key, pbx_call_id
+            order by distance_seconds, pbx_source_key, length(pbx_call_id), pbx_call_id
         ) as crm_choice,
         row_number() over (
             partition by pbx_call_key

@@ -38,7 +38,8 @@ rows_of_both as (
         pbx_calls.direction,
         pbx_calls.started_at,
         pbx_calls.source_key as pbx_source_key,
-        0 as id_order,
+        -- Ids of telephony are texts; the shorter first, so that 999 comes before 1000.
+        length(pbx_calls.pbx_call_id) as id_order,
         pbx_calls.pbx_call_id as text_order
     from pbx_calls
     left join by_id

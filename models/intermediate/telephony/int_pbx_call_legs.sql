@@ -152,7 +152,7 @@ select
     link_id,
     row_number() over (
         partition by source_key, call_id
-        order by started_at, leg_order, leg_id
+        order by started_at, leg_order, length(link_id), link_id, leg_id
     ) as leg_number,
     coalesce(direction, 'unknown') as direction,
     started_at,
