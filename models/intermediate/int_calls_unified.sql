@@ -54,10 +54,8 @@ joined as (
         pbx_calls.pbx_call_id,
         coalesce(of_crm.started_at, pbx_calls.started_at) as started_at,
         pbx_calls.answered_at,
-        case
-            when of_crm.call_key is not null then of_crm.direction
-            when pbx_calls.direction <> 'unknown' then pbx_calls.direction
-        end as direction,
+        -- A type of the CRM's that has no direction gets the telephony's.
+        coalesce(of_crm.direction, nullif(pbx_calls.direction, 'unknown')) as direction,
         coalesce(of_crm.is_external, pbx_calls.is_external) as is_external,
         case
             when pbx_calls.call_result <> 'unknown' then pbx_calls.call_result
@@ -67,12 +65,24 @@ joined as (
             when pbx_calls.call_result <> 'unknown' then pbx_calls.is_answered
             else coalesce(of_crm.is_answered, pbx_calls.is_answered)
         end as is_answered,
-        pbx_calls.wait_seconds,
+        -- To the telephony nobody has answered: it waited to the end; to the CRM somebody did.
+        case
+            when pbx_calls.call_result <> 'unknown' or not coalesce(of_crm.is_answered, false)
+                then pbx_calls.wait_seconds
+        end as wait_seconds,
         pbx_calls.talk_seconds as pbx_talk_seconds,
         of_crm.total_seconds as crm_seconds,
         coalesce(pbx_calls.total_seconds, of_crm.total_seconds) as total_seconds,
         pbx_calls.talk_basis as pbx_talk_basis,
         of_crm.talk_basis as crm_talk_basis,
+        -- The telephony measures talk. Where it has the length of the whole call only, the CRM's
+        -- length stands, unless to the CRM nobody answered; what the telephony can't tell the
+        -- outcome of it has not measured.
+        of_crm.call_key is null
+        or (
+            pbx_calls.call_result <> 'unknown'
+            and (pbx_calls.talk_basis = 'talk' or not of_crm.is_answered)
+        ) as is_measured_by_pbx,
         coalesce(of_crm.talker_id, pbx_calls.talker_id) as talker_id,
         case
             when of_crm.talker_id is not null then of_crm.talker_basis
@@ -92,25 +102,15 @@ joined as (
         on of_crm.pbx_call_key = pbx_calls.pbx_call_key
 ),
 
--- The telephony measures talk; where it does not, or has no row, the CRM's length stands.
 measured as (
     select
         *,
         case
             when not is_answered then 0
-            when
-                pbx_talk_seconds is not null
-                and (pbx_talk_basis = 'talk' or crm_seconds is null)
-                then pbx_talk_seconds
-            else coalesce(crm_seconds, pbx_talk_seconds)
+            when is_measured_by_pbx then pbx_talk_seconds
+            else crm_seconds
         end as talk_seconds,
-        case
-            when
-                pbx_talk_seconds is not null
-                and (pbx_talk_basis = 'talk' or crm_seconds is null)
-                then pbx_talk_basis
-            else crm_talk_basis
-        end as talk_basis
+        case when is_measured_by_pbx then pbx_talk_basis else crm_talk_basis end as talk_basis
     from joined
 )
 

@@ -354,6 +354,8 @@ CALLS = [
     call_row(4, 900, PHONE_NUMBER="+79000000009", PORTAL_USER_ID=GONE, CALL_TYPE=2),
     call_row(5, 297, PHONE_NUMBER="+79000000008", CALL_DURATION=120),
     call_row(6, 600, CALL_TYPE=2, CALL_DURATION=0, CALL_FAILED_CODE="304"),
+    # A type that nobody knows.
+    call_row(7, 900, EXTERNAL_CALL_ID="g1", CALL_TYPE=8),
     call_row(8, 910, PHONE_NUMBER="+79000000010", CALL_TYPE=2),
 ]
 
@@ -486,6 +488,20 @@ def test_the_telephony_says_how_the_call_went(ask: Ask) -> None:
     columns = ("wait_seconds", "talk_seconds", "total_seconds", "talk_basis", "is_successful")
     assert call(ask, "by-phone.0", *columns) == (10, 60, 70, "talk", True)
     assert call(ask, "by-phone.0", "answered_at") == (after_noon(60) + dt.timedelta(seconds=10),)
+
+
+def test_where_the_telephony_does_not_know_how_it_went_the_crm_does(ask: Ask) -> None:
+    columns = ("call_sources", "call_result", "is_answered", "talk_seconds", "wait_seconds")
+    assert call(ask, "odd-in-both.0", *columns) == ("crm_and_pbx", "answered", True, 120, None)
+
+
+def test_a_call_that_only_the_telephony_saw_answered_has_its_length(ask: Ask) -> None:
+    columns = ("call_sources", "is_answered", "talk_seconds", "talk_basis")
+    assert call(ask, "in_1", *columns) == ("crm_and_pbx", True, 33, "total")
+
+
+def test_a_type_of_the_crm_without_a_direction_gets_the_telephonys(ask: Ask) -> None:
+    assert call(ask, "g1", "call_id", "pair_basis", "direction") == (7, "id", "inbound")
 
 
 def test_of_calls_of_one_second_the_lower_number_comes_first(ask: Ask) -> None:
