@@ -83,10 +83,15 @@ joined as (
             pbx_calls.call_result <> 'unknown'
             and (pbx_calls.talk_basis = 'talk' or not of_crm.is_answered)
         ) as is_measured_by_pbx,
-        coalesce(of_crm.talker_id, pbx_calls.talker_id) as talker_id,
+        -- Who is merely responsible for the CRM's record was not necessarily on the phone.
         case
-            when of_crm.talker_id is not null then of_crm.talker_basis
-            else coalesce(pbx_calls.talker_basis, 'unknown')
+            when of_crm.talker_basis = 'crm_user' then of_crm.talker_id
+            else coalesce(pbx_calls.talker_id, of_crm.talker_id)
+        end as talker_id,
+        case
+            when of_crm.talker_basis = 'crm_user' or pbx_calls.talker_id is null
+                then coalesce(of_crm.talker_basis, 'unknown')
+            else pbx_calls.talker_basis
         end as talker_basis,
         coalesce(pbx_calls.line, of_crm.line) as line,
         pbx_calls.extension,

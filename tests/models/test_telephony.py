@@ -621,6 +621,8 @@ def test_calls_start_in_utc_whatever_zone_the_telephony_prints(
         # The CRM's word goes before the extension's.
         ("by-phone.0", (BORIS, "crm_user")),
         ("s2", (1, "crm_user")),
+        # Who is merely responsible for the note was not necessarily on the phone.
+        ("s1", (2, "extension")),
         ("7", (BORIS, "name")),
         ("m1", (VERA, "name")),
         ("900", (VERA, "name")),
