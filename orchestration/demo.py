@@ -20,6 +20,9 @@ from sources.demo.replay import FILES, write_replay
 from sources.demo.server import serve_account_in_process, serve_in_process
 from sources.demo.store import PortalStore
 
+EXCHANGE = "pbx.sqlite"
+"""The call records of the telephone exchange; replayed companies have none."""
+
 
 @dataclass(frozen=True)
 class DemoCompany:
@@ -60,7 +63,7 @@ def demo_company(*, is_replay: bool, system: CrmSystem) -> DemoCompany:
 def is_prepared(settings: Settings) -> bool:
     """Whether the company is a demo's and has a store that can be served."""
     company = DEMO_COMPANIES.get(settings.company)
-    return company is not None and (settings.data_dir / _STORES[company.system]).exists()
+    return company is not None and all(path.exists() for path in _files(settings, company))
 
 
 @contextlib.contextmanager
@@ -73,7 +76,7 @@ def demo_portal(
     say: Callable[[str], None],
     faults: Path | None = None,
 ) -> Iterator[str]:
-    """Start the CRM of a demo company; its secrets go into the environment.
+    """Start the CRM of a demo company; its and the exchange's secrets go into the environment.
 
     A replay of another folder, or another seed, is another company: what the earlier one left in
     `data/<company>` is removed first, and said.
@@ -100,7 +103,8 @@ def serving(
     Raises:
         InputError: the fault plan can't be used.
     """
-    system = DEMO_COMPANIES[settings.company].system
+    company = DEMO_COMPANIES[settings.company]
+    system = company.system
     store = settings.data_dir / _STORES[system]
     section = f"SOURCES__{system.upper()}__{settings.company.upper()}__MAIN"
     if faults is not None:
@@ -118,6 +122,10 @@ def serving(
             address = stack.enter_context(serve_in_process(store, limited=limited, faults=faults))
             secrets = {"WEBHOOK_URL": address}
         variables = {f"{section}__{name}": value for name, value in secrets.items()}
+        if not company.is_replay:
+            # Relative to the company's data folder: its path may hold what a URL can't.
+            exchange = f"SOURCES__ASTERISK__{settings.company.upper()}__OFFICE__DATABASE_URL"
+            variables[exchange] = f"sqlite:///{EXCHANGE}"
         os.environ.update(variables)
         try:
             yield address
@@ -133,35 +141,47 @@ def _prepare(
     data_set: str,
     say: Callable[[str], None],
 ) -> None:
-    system = DEMO_COMPANIES[settings.company].system
-    store = settings.data_dir / _STORES[system]
+    company = DEMO_COMPANIES[settings.company]
     note = settings.data_dir / "portal.data_set"
     # A store of an earlier version may lack what the stand-in serves now.
     data_set = f"{data_set}, version {_version()}"
     known = note.read_text(encoding="utf-8") if note.exists() else None
-    if known == data_set and store.exists():
+    files = _files(settings, company)
+    if known == data_set and all(path.exists() for path in files):
         return
-    written = settings.data_dir / "portal.part"
-    written.unlink(missing_ok=True)
+    written, exchange = settings.data_dir / "portal.part", settings.data_dir / "pbx.part"
+    for path in (written, exchange):
+        path.unlink(missing_ok=True)
     settings.make_folders()
     if replay:
         # Before anything is removed: a folder that can't be replayed must cost nothing.
         say(write_replay(replay, written).sentence())
     else:
         from sources.demo.generator import write_store
+        from sources.demo.telephony.office import write_office
 
         say(f"generating the {data_set.partition(', version')[0]}")
         write_store(written, size="small", seed=seed)
-    if system == "amocrm":
+        with PortalStore(written, read_only=True) as portal:
+            write_office(portal, exchange)
+    if company.system == "amocrm":
         written = _converted(written, say)
+    parts = (written,) if replay else (written, exchange)
     if known is not None:
         say(f"another data set than before: removing what it left in data/{settings.company}")
         for path in settings.data_dir.iterdir():
-            if path.name not in (written.name, settings.lock_file.name):
+            if path not in (*parts, settings.lock_file):
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         settings.make_folders()
-    written.replace(store)
+    for part, path in zip(parts, files, strict=True):
+        part.replace(path)
     note.write_text(data_set, encoding="utf-8")
+
+
+def _files(settings: Settings, company: DemoCompany) -> tuple[Path, ...]:
+    """What a demo company's systems keep: the CRM's store, and the exchange's records."""
+    names = (_STORES[company.system], *(() if company.is_replay else (EXCHANGE,)))
+    return tuple(settings.data_dir / name for name in names)
 
 
 def _converted(portal: Path, say: Callable[[str], None]) -> Path:

@@ -84,7 +84,8 @@ class Work:
         for number, _, card, call in self._calls():
             status = _CALL_STATUSES.get(call["CALL_FAILED_CODE"] or "", _UNDEFINED)
             params = {
-                "uniq": call["CALL_ID"],
+                # The telephony's own id, where the integration has told one.
+                "uniq": call["EXTERNAL_CALL_ID"] or call["CALL_ID"],
                 "duration": call["CALL_DURATION"] or 0,
                 "source": call["REST_APP_NAME"] or "",
                 "link": call["CALL_RECORD_URL"] or "",
