@@ -23,12 +23,13 @@ _LAYERS = (
 
 
 def print_summary(settings: Settings, console: Console) -> None:
-    """Rows per layer, calls by stage, failed checks and where the files are."""
+    """Rows per layer, calls by stage and source, failed checks and where the files are."""
     with duckdb.connect(str(settings.warehouse)) as connection:
         connection.execute("set TimeZone = 'UTC'")
         _print_title(connection, console)
         console.print(_layers(connection))
         console.print(_calls_by_stage(connection))
+        _print_call_sources(connection, console)
         _print_checks(outcomes(connection), console)
     current = settings.published_dir / "current"
     if current.exists():
@@ -140,6 +141,23 @@ def _calls_by_stage(connection: duckdb.DuckDBPyConnection) -> Table:
         style="bold",
     )
     return table
+
+
+def _print_call_sources(connection: duckdb.DuckDBPyConnection, console: Console) -> None:
+    """Where the company has a telephony beside its CRM: which of the two knows the calls."""
+    counts = dict(
+        connection.execute(
+            "select call_sources, count(*) from marts.fct_calls where is_external group by all"
+        ).fetchall()
+    )
+    if not counts.keys() - {"crm"}:
+        return
+    both, crm, pbx = (counts.get(name, 0) for name in ("crm_and_pbx", "crm", "pbx"))
+    console.print(
+        f"[bold]External calls[/bold]: {both:,} in the CRM and the telephony, {crm:,} only in the "
+        f"CRM, {pbx:,} only in the telephony",
+        highlight=False,
+    )
 
 
 def _print_checks(found: tuple[Outcome, ...], console: Console) -> None:

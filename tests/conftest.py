@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from orchestration.demo import EXCHANGE
 from orchestration.settings import PROJECT_DIR, Settings
 from sources.demo.store import PortalStore
+from sources.demo.telephony.office import read_planted
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -36,10 +38,15 @@ class DemoRun:
     stdout: str
     stderr: str
     planted: Mapping[str, list[dict[str, Any]]]
+    planted_in_exchange: Mapping[str, list[dict[str, Any]]]
 
     @property
     def store(self) -> Path:
         return self.settings.data_dir / "portal.sqlite"
+
+    @property
+    def exchange(self) -> Path:
+        return self.settings.data_dir / EXCHANGE
 
 
 def command_line(
@@ -73,4 +80,5 @@ def demo_run(tmp_path_factory: pytest.TempPathFactory) -> DemoRun:
     with PortalStore(settings.data_dir / "portal.sqlite", read_only=True) as store:
         planted = store.meta("planted")
     planted = json.loads(planted) if isinstance(planted, str) else planted
-    return DemoRun(settings, root / "home", finished.stdout, finished.stderr, planted)
+    of_exchange = read_planted(settings.data_dir / EXCHANGE)
+    return DemoRun(settings, root / "home", finished.stdout, finished.stderr, planted, of_exchange)

@@ -10,15 +10,43 @@ from zoneinfo import ZoneInfo
 import pytest
 from dagster import AssetKey, DagsterInstance
 
+from orchestration.settings import PROJECT_DIR
 from sources.demo.store import PortalStore
 from tests.conftest import DemoRun
+from tests.reference.calls import call_groups
 from tests.reference.records import read_store
 from tests.reference.rules import Rules
+from tests.reference.telephony import (
+    PbxCall,
+    pairs,
+    pbx_calls,
+    read_cdr,
+    read_holdings,
+    talker_of,
+)
 from tests.support.agreement import differences
 from tests.support.companies import warehouse
 
 MOSCOW = ZoneInfo("Europe/Moscow")
+ZONE_OF_EXCHANGE = "Asia/Yekaterinburg"
 RULES = Rules(time_zone="Europe/Moscow", pipeline_roles={2: "setter", 3: "service"})
+
+
+@pytest.fixture(scope="session")
+def exchange(demo_run: DemoRun) -> list[PbxCall]:
+    """The calls of the exchange, by the reference."""
+    return pbx_calls(read_cdr(demo_run.exchange, ZONE_OF_EXCHANGE))
+
+
+@pytest.fixture(scope="session")
+def talkers(demo_run: DemoRun, exchange: list[PbxCall]) -> dict[str, int | None]:
+    """Who had the extension of each of them, by the reference."""
+    holdings = read_holdings(PROJECT_DIR / "companies" / "demo" / "extensions.csv")
+    of_crm: dict[str, list[int]] = {}
+    with PortalStore(demo_run.store, read_only=True) as store:
+        for user in store.query("select ID, UF_PHONE_INNER from user where UF_PHONE_INNER <> ''"):
+            of_crm.setdefault(user["UF_PHONE_INNER"], []).append(user["ID"])
+    return {call.call_id: talker_of(call, holdings, of_crm, ZONE_OF_EXCHANGE) for call in exchange}
 
 
 def rows(run: DemoRun, sql: str, *bound: Any) -> list[tuple[Any, ...]]:
@@ -54,9 +82,12 @@ def issues(run: DemoRun, rule: str) -> dict[str, str]:
     )
 
 
-def test_marts_of_the_demo_equal_the_reference(demo_run: DemoRun) -> None:
+def test_marts_of_the_demo_equal_the_reference(
+    demo_run: DemoRun, exchange: list[PbxCall], talkers: dict[str, int | None]
+) -> None:
+    portal = read_store(demo_run.store)
     with warehouse(demo_run.settings) as connection:
-        differing = differences(connection, "bitrix24:main", read_store(demo_run.store), RULES)
+        differing = differences(connection, "bitrix24:main", portal, RULES, exchange, talkers)
     assert differing == {}
 
 
@@ -97,7 +128,8 @@ def test_every_row_of_the_portal_is_in_raw_and_in_the_marts(demo_run: DemoRun) -
     raw = dict(rows(demo_run, "select entity, rows_raw from staging.stg_bitrix24__load_log"))
     assert {name: raw[name] for name in HELD} == held
     assert rows(demo_run, "select count(*) from marts.fct_deals") == [(held["deals"],)]
-    assert rows(demo_run, "select count(*) from marts.fct_calls") == [(held["calls"],)]
+    of_portal = "select count(*) from marts.fct_calls where call_id is not null"
+    assert rows(demo_run, of_portal) == [(held["calls"],)]
     assert rows(demo_run, "select count(*) from marts.dim_pipelines") == [(pipelines,)]
 
 
@@ -323,6 +355,161 @@ def test_a_contact_with_thousands_of_calls_keeps_every_one(demo_run: DemoRun) ->
         ) == [(len(ids),)]
 
 
+def of_exchange(run: DemoRun, call_id: str, *columns: str) -> tuple[Any, ...]:
+    """The call that the exchange knows by an id."""
+    (found,) = rows(
+        run, f"select {', '.join(columns)} from marts.fct_calls where pbx_call_id = ?", call_id
+    )
+    return found
+
+
+def test_every_record_of_the_exchange_is_in_raw_and_in_a_call(
+    demo_run: DemoRun, exchange: list[PbxCall]
+) -> None:
+    records = sum(call.record_count for call in exchange)
+    assert rows(demo_run, "select count(*) from raw_telephony.asterisk_cdr") == [(records,)]
+    assert rows(
+        demo_run,
+        "select count(*), sum(leg_count) from marts.fct_calls where pbx_call_id is not null",
+    ) == [(len(exchange), records)]
+
+
+def test_calls_of_crm_and_exchange_are_one_where_they_were_planted_as_one(
+    demo_run: DemoRun, exchange: list[PbxCall]
+) -> None:
+    """Three counts of the same: what was planted, the reference, the mart."""
+    (planted,) = demo_run.planted_in_exchange["counts"]
+    groups = call_groups(read_store(demo_run.store), RULES)
+    found = pairs(groups, exchange)
+    internal = sum(call.direction == "internal" for call in exchange)
+    by_reference = {
+        "paired_by_id": sum(pair.basis == "id" for pair in found),
+        "paired_by_phone": sum(pair.basis == "phone" for pair in found),
+        "crm_only": len(groups) - len(found),
+        "pbx_only": len(exchange) - len(found) - internal,
+        "internal": internal,
+    }
+    assert by_reference == planted
+    mart = rows(
+        demo_run,
+        """
+        select
+            case
+                when pair_basis is not null then 'paired_by_' || pair_basis
+                when direction = 'internal' then 'internal'
+                else call_sources || '_only'
+            end as kind,
+            count(*)
+        from marts.fct_calls
+        group by kind
+        """,
+    )
+    assert dict(mart) == planted
+    assert min(planted.values()) > 500
+    paired = rows(
+        demo_run, "select call_id, pbx_call_id from marts.fct_calls where pair_basis is not null"
+    )
+    assert set(paired) == {(pair.crm_id, pair.pbx_id) for pair in found}
+
+
+def test_who_calls_by_mobile_has_calls_that_the_exchange_lacks(demo_run: DemoRun) -> None:
+    entries = demo_run.planted_in_exchange["calls_by_mobile"]
+    assert len(entries) == 2
+    for entry in entries:
+        assert rows(
+            demo_run,
+            """
+            select count(*), count(*) filter (where calls.call_sources = 'crm')
+            from marts.fct_calls as calls
+            inner join marts.dim_employees as employees
+                on calls.talker_employee_key = employees.employee_key
+            where employees.employee_id = ? and calls.call_id is not null and calls.is_external
+            """,
+            entry["user_id"],
+        ) == [(entry["calls"], entry["calls_without_pbx"])]
+        assert entry["calls_without_pbx"] > 0.4 * entry["calls"]
+
+
+def test_talkers_of_the_exchange_had_the_extension_on_the_day(
+    demo_run: DemoRun, exchange: list[PbxCall], talkers: dict[str, int | None]
+) -> None:
+    found = rows(
+        demo_run,
+        """
+        select calls.pbx_call_id, employees.employee_id, calls.talker_basis
+        from marts.fct_calls as calls
+        left join marts.dim_employees as employees
+            on calls.talker_employee_key = employees.employee_key
+        where calls.call_sources = 'pbx'
+        """,
+    )
+    assert {(call, talker) for call, talker, _ in found} == {
+        (call, talkers[call]) for call, *_ in found
+    }
+    assert {basis for _, talker, basis in found if talker is not None} == {"extension"}
+    of_whom = {call: talker for call, talker, _ in found}
+    for entry in demo_run.planted_in_exchange["moved_extension"]:
+        planted = {call["pbx_call_id"]: call["user_id"] for call in entry["calls"]}
+        assert {call: of_whom[call] for call in planted} == planted
+        assert set(planted.values()) == {entry["from_user_id"], entry["to_user_id"]}
+
+
+def test_an_extension_of_several_names_nobody(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted_in_exchange["shared_extension"]:
+        for call_id in entry["pbx_call_ids"]:
+            found = of_exchange(
+                demo_run, call_id, "extension", "talker_employee_key", "talker_basis"
+            )
+            assert found == (entry["extension"], -2, "unknown")
+
+
+def test_overlapping_calls_of_an_extension_are_named(demo_run: DemoRun) -> None:
+    named = issues(demo_run, "Q8").keys()
+    for entry in demo_run.planted_in_exchange["overlapping_calls"]:
+        assert entry["pbx_call_ids"][1] in named
+
+
+def test_calls_under_the_extension_of_a_dismissed_employee_are_named(demo_run: DemoRun) -> None:
+    entries = demo_run.planted_in_exchange["extension_of_dismissed"]
+    assert entries
+    for entry in entries:
+        for call_id in entry["pbx_call_ids"]:
+            assert call_id in issues(demo_run, "Q3")
+            assert of_exchange(demo_run, call_id, "reporting_employee_key") == (-1,)
+
+
+def test_a_word_that_nobody_knows_is_named_and_leaves_the_crms(demo_run: DemoRun) -> None:
+    entries = demo_run.planted_in_exchange["unknown_disposition"]
+    (word,) = {entry["disposition"] for entry in entries}
+    (sentence,) = issues(demo_run, "CODES").values()
+    assert f'"{word}"' in sentence
+    assert f"legs: {sum(len(entry['pbx_call_ids']) for entry in entries)}" in sentence
+    for entry in entries:
+        for call_id in entry["pbx_call_ids"]:
+            of_crm = entry["is_known_to_crm"]
+            expected = ("answered", True) if of_crm else ("unknown", False)
+            assert of_exchange(demo_run, call_id, "call_result", "is_answered") == expected
+
+
+def test_missed_callers_and_what_became_of_them_are_calls_of_their_number(
+    demo_run: DemoRun,
+) -> None:
+    for entry in demo_run.planted_in_exchange["missed_cases"]:
+        found = rows(
+            demo_run,
+            "select pbx_call_id, direction, is_answered, talk_seconds >= 10 from marts.fct_calls "
+            "where phone_e164 = ?",
+            entry["phone"],
+        )
+        expected = {(call, "inbound", False, False) for call in entry["pbx_call_ids"]}
+        contacts = {row for row in found if row[0] == entry["contact_call_id"]}
+        tries = {row for row in found if row[0] in entry["attempt_call_ids"]}
+        assert set(found) == expected | contacts | tries
+        assert len(contacts) == (entry["state"] in ("in_time", "late"))
+        assert {row[2:] for row in contacts} <= {(True, True)}
+        assert not any(row[3] for row in tries)
+
+
 def test_a_pipeline_without_new_deals_is_shown_with_zeros(demo_run: DemoRun) -> None:
     """Dense: every stage of every pipeline has a row on the last day."""
     missing = rows(
@@ -344,6 +531,15 @@ def test_the_summary_is_short_and_names_the_culprits(demo_run: DemoRun) -> None:
     out = demo_run.stdout
     for heading in ("Rows per layer", "Calls by stage", "Checks", "Published files"):
         assert heading in out
+    (planted,) = demo_run.planted_in_exchange["counts"]
+    both = planted["paired_by_id"] + planted["paired_by_phone"]
+    with PortalStore(demo_run.store, read_only=True) as store:
+        (informational,) = store.query("select count(*) from call where CALL_TYPE = 5")[0]
+    only = planted["crm_only"] - informational
+    assert (
+        f"{both:,} in the CRM and the telephony, {only:,} only in the CRM, "
+        f"{planted['pbx_only']:,} only in the telephony" in " ".join(out.split())
+    )
     assert "no_open_card_belongs_to_a_dismissed_employee" in out
     assert re.search(r"Open deal \d+ belongs to \w+ \w+", out)
     assert len(out.splitlines()) < 120

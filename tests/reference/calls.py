@@ -1,7 +1,7 @@
 """Calls, the cards they belong to, and the call load (SPEC §1 "client", §2 "Calls", R5).
 
-First slice: no leads and no PBX, so the methods that need a lead never apply and a call is the
-CRM's row (or its rows of one CALL_ID).
+First slice: no leads, so the methods that need a lead never apply. A call is the CRM's row (or its
+rows of one CALL_ID), with what the telephony knows of it, or the telephony's alone.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import datetime as dt
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-import phonenumbers
-
+from tests.reference.phones import e164
 from tests.reference.records import CallRow, Deal, Portal
-from tests.reference.rules import DAY, MINUTE, PipelineRole, Rules
+from tests.reference.rules import DAY, MINUTE, SECOND, PipelineRole, Rules
 from tests.reference.stages import Visit, index_at, known_deals, run_start, visits_by_deal
+from tests.reference.telephony import PbxCall, pairs
 
 Client = tuple[Literal["contact", "company"], int]
-Direction = Literal["inbound", "outbound"]
+Direction = Literal["inbound", "outbound", "internal"]
 MatchMethod = Literal[
     "bound_deal",
     "only_open_deal",
@@ -46,8 +46,10 @@ _DEAL = 2
 class Call:
     """One call with the card and the stage it belongs to."""
 
-    call_id: int
-    """ID of the row that represents the call: the lowest of its rows."""
+    call_id: int | None
+    """ID of the row that represents the call: the lowest of its rows; None: only the telephony has
+    the call."""
+    pbx_call_id: str | None
     started_at: int
     portal_user_id: int | None
     direction: Direction | None
@@ -82,11 +84,45 @@ class CallLoad:
     talk_seconds: int
 
 
-def calls(portal: Portal, rules: Rules) -> list[Call]:
-    """Every call up to the cut once, by the id of its representative row."""
+def calls(
+    portal: Portal,
+    rules: Rules,
+    exchange: Sequence[PbxCall] = (),
+    talkers: Mapping[str, int | None] = MappingProxyType({}),
+) -> list[Call]:
+    """Every call up to the cut once: those of the CRM, then those that only the telephony has.
+
+    Args:
+        portal: the CRM.
+        rules: the company's.
+        exchange: the calls of the telephony that is tied to it.
+        talkers: by the telephony's call id the user who had the extension.
+    """
     groups = call_groups(portal, rules)
     matcher = _Matcher(portal, rules, groups)
-    return [_call(rows, matcher, rules) for rows in groups]
+    known = {call.call_id: call for call in exchange}
+    twins = {pair.crm_id: known[pair.pbx_id] for pair in pairs(groups, exchange)}
+    found = [_call(rows, matcher, rules, twins.get(rows[0].id)) for rows in groups]
+    paired = {call.call_id for call in twins.values()}
+    for call in exchange:
+        if call.call_id not in paired:
+            row = _row_of_telephony(call, talkers.get(call.call_id))
+            made = _call([row], matcher, rules, call)
+            found.append(replace(made, call_id=None))
+    return found
+
+
+def _row_of_telephony(call: PbxCall, talker: int | None) -> CallRow:
+    """A call as the CRM would have it, had it been told."""
+    return CallRow(
+        id=0,
+        call_start_date=call.start * SECOND,
+        call_type={"inbound": 2, "outbound": 1}.get(call.direction, 0),
+        phone_number=call.phone_number,
+        portal_user_id=talker,
+        call_category="internal" if call.direction == "internal" else "external",
+        call_failed_code="304",
+    )
 
 
 def call_groups(portal: Portal, rules: Rules) -> list[list[CallRow]]:
@@ -145,21 +181,6 @@ def local_date(instant: int, zone: ZoneInfo) -> dt.date:
     return (epoch + dt.timedelta(microseconds=instant)).astimezone(zone).date()
 
 
-@cache
-def e164(number: str, region: str) -> str | None:
-    """The number in E.164; None where it can't be a telephone number.
-
-    Gap: possible by length is enough (not "valid"), so that numbers of unassigned ranges compare.
-    """
-    try:
-        parsed = phonenumbers.parse(number, region)
-    except phonenumbers.NumberParseException:
-        return None
-    if not phonenumbers.is_possible_number(parsed):
-        return None
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-
-
 @dataclass(frozen=True)
 class _Caller:
     client: Client | None
@@ -175,23 +196,27 @@ class _Match:
     is_ambiguous: bool = False
 
 
-def _call(rows: Sequence[CallRow], matcher: _Matcher, rules: Rules) -> Call:
+def _call(rows: Sequence[CallRow], matcher: _Matcher, rules: Rules, twin: PbxCall | None) -> Call:
     # Gap: what a call is (start, talker, result, length, number) is told by its first row alone.
     first = rows[0]
     is_external = _is_external(first)
     is_answered = _is_answered(first)
     # Gap: negative and missing lengths are 0 seconds of talk (Q16 names them).
     talk_seconds = max(first.call_duration or 0, 0) if is_answered else 0
+    if twin is not None and twin.is_known:
+        is_answered = twin.is_answered
+        talk_seconds = twin.talk_seconds if is_answered else 0
     # Gap: a call that is not external gets neither a client nor a card.
     caller = matcher.caller(rows) if is_external else _Caller(None)
     match = matcher.match(rows, caller) if is_external else _Match("not_external")
     visit = match.visit
     return Call(
         call_id=first.id,
+        pbx_call_id=twin.call_id if twin else None,
         started_at=first.call_start_date,
         portal_user_id=first.portal_user_id or None,
         # Gap: an informational call, or one of a type unknown to us, has no direction.
-        direction=_DIRECTIONS.get(first.call_type),
+        direction=_direction(first, twin),
         is_external=is_external,
         is_answered=is_answered,
         is_successful=is_answered and talk_seconds >= rules.successful_call_seconds,
@@ -205,6 +230,12 @@ def _call(rows: Sequence[CallRow], matcher: _Matcher, rules: Rules) -> Call:
         visit_position=visit.position if visit else None,
         is_ambiguous=match.is_ambiguous,
     )
+
+
+def _direction(row: CallRow, twin: PbxCall | None) -> Direction | None:
+    if row.call_category == "internal" and twin is not None:
+        return twin.direction
+    return _DIRECTIONS.get(row.call_type)
 
 
 def _is_external(row: CallRow) -> bool:

@@ -92,6 +92,7 @@ class CallRow:
     crm_entity_type: str | None = None
     crm_entity_id: int | None = None
     crm_activity_id: int | None = None
+    external_call_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -204,6 +205,7 @@ def read_store(path: Path | str) -> Portal:
                     crm_entity_type=row["CRM_ENTITY_TYPE"],
                     crm_entity_id=row["CRM_ENTITY_ID"],
                     crm_activity_id=row["CRM_ACTIVITY_ID"],
+                    external_call_id=row["EXTERNAL_CALL_ID"],
                 )
                 for row in rows("call")
             ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import duckdb
@@ -10,6 +12,7 @@ from tests.reference.calls import call_load, calls
 from tests.reference.records import Portal
 from tests.reference.rules import Rules
 from tests.reference.stages import deal_closes, visits
+from tests.reference.telephony import PbxCall
 
 Rows = list[tuple[Any, ...]]
 
@@ -31,8 +34,9 @@ _DEALS = """
 """
 _CALLS = """
     select
-        calls.call_id, calls.direction, calls.is_external, calls.is_answered, calls.is_successful,
-        calls.talk_seconds, calls.is_shared_number, calls.match_method, deals.deal_id,
+        calls.call_id, calls.pbx_call_id, calls.direction, calls.is_external, calls.is_answered,
+        calls.is_successful, calls.talk_seconds, calls.is_shared_number, calls.match_method,
+        deals.deal_id,
         pipelines.pipeline_id, nullif(stages.stage_id, '(unknown)'), visits.visit_number,
         calls.is_ambiguous
     from marts.fct_calls as calls
@@ -56,10 +60,24 @@ _LOAD = """
 
 
 def differences(
-    connection: duckdb.DuckDBPyConnection, source_key: str, portal: Portal, rules: Rules
+    connection: duckdb.DuckDBPyConnection,
+    source_key: str,
+    portal: Portal,
+    rules: Rules,
+    exchange: Sequence[PbxCall] = (),
+    talkers: Mapping[str, int | None] = MappingProxyType({}),
 ) -> dict[str, Rows]:
-    """Rows that only one side has, by table; empty when marts and reference agree."""
-    found_calls = calls(portal, rules)
+    """Rows that only one side has, by table; empty when marts and reference agree.
+
+    Args:
+        connection: of the warehouse.
+        source_key: the portal's.
+        portal: its records.
+        rules: the company's.
+        exchange: calls of the telephony that is tied to the portal, and
+        talkers: who had their extensions.
+    """
+    found_calls = calls(portal, rules, exchange, talkers)
     expected: dict[str, Rows] = {
         _VISITS: [
             (
@@ -82,6 +100,7 @@ def differences(
         _CALLS: [
             (
                 call.call_id,
+                call.pbx_call_id,
                 call.direction,
                 call.is_external,
                 call.is_answered,

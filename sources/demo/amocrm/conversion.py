@@ -14,7 +14,8 @@ What has a counterpart:
 * fields of the company's own, SOURCE, UTM marks: custom fields; a deal of a returning customer
   gets a tag
 * products and the rows of deals: a catalog of products and `catalog_elements` with quantities
-* calls: a note on every card they are bound to, and an event each; `params.uniq` is the call id
+* calls: a note on every card they are bound to, and an event each; `params.uniq` is the
+  id that the telephony has registered, else the call id
 * tasks, to-dos and meetings: tasks; deadlines and owners that moved, completion: events on them.
   A task without deadline, which amoCRM does not know, has none here either
 * comments: common notes; e-mails: `amomail_message` notes; chats: events of messages

@@ -187,9 +187,9 @@ def test_every_bound_call_is_told_once_per_card(both: Both) -> None:
     assert len(told) == len(set(told))
     expected = rows(
         both.source,
-        "select CALL_ID, 'leads', OWNER_ID from call inner join activity "
+        "select EXTERNAL_CALL_ID, 'leads', OWNER_ID from call inner join activity "
         "on activity.ID = CRM_ACTIVITY_ID where OWNER_TYPE_ID = 2 and CALL_TYPE <> 5 "
-        "union select CALL_ID, 'leads', ENTITY_ID from call "
+        "union select EXTERNAL_CALL_ID, 'leads', ENTITY_ID from call "
         "inner join binding on ACTIVITY_ID = CRM_ACTIVITY_ID where ENTITY_TYPE_ID = 2 "
         "and CALL_TYPE <> 5",
     )
@@ -205,7 +205,7 @@ def test_calls_keep_start_duration_direction_result_and_talker(both: Both) -> No
         "note where note_type in ('call_in', 'call_out')",
     )
     made = sql.format(
-        "CALL_ID, CALL_START_DATE, CALL_DURATION, CALL_TYPE in (2, 3), "
+        "EXTERNAL_CALL_ID, CALL_START_DATE, CALL_DURATION, CALL_TYPE in (2, 3), "
         "CALL_FAILED_CODE = '200', PORTAL_USER_ID",
         "call where CRM_ENTITY_ID is not null and CALL_TYPE <> 5",
     )
