@@ -354,7 +354,7 @@ def test_a_shared_extension_is_named_with_its_holders_and_its_share(ask: Ask) ->
         (
             "104",
             "Extension 104 is used by Anna Test, Vera Test: their calls can't be told apart (8 of "
-            "14 calls of asterisk:office, 57.1 %; reports count them as the systems name the "
+            "14 calls of asterisk:office, 57.14 %; reports count them as the systems name the "
             "talker).",
         )
     ]

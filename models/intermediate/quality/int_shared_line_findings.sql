@@ -120,7 +120,7 @@ q8_shared_lines as (
                     ' (' || shared_line_calls.calls_count || ' of '
                     || calls_of_lines.calls_count || ' calls of ' || holder_names.source_key
                     || ', '
-                    || round(100.0 * shared_line_calls.calls_count / calls_of_lines.calls_count, 1)
+                    || round(100.0 * shared_line_calls.calls_count / calls_of_lines.calls_count, 2)
                     || ' %; reports '
                     || case rules.shared_lines
                         when 'count' then 'count them as the systems name the talker'
