@@ -5,15 +5,19 @@ window is a candidate. Candidates are taken in this order, each if both of its r
 the smallest distance in whole seconds; of equal distances the row of the telephony that began no
 earlier than the CRM's; the earliest row of the CRM; the lowest place in each system's own order.
 
-Taken literally that is quadratic where one number calls often: 100,000 calls of a line are 10¹⁰
-pairs. But at one signed distance the rows of a second have one second as their counterpart, and
-within two such seconds the order pairs first with first, second with second. So the distances are
-gone through one by one, and each is a merge of two sorted arrays.
+Rows come sorted by group and second. Where more than the window lies between two of them, no pair
+reaches across: they fall into chains, and most chains are one row alone or one row of each side.
+Only the others are gone through. Taken literally that would be quadratic where one number calls
+often: 100,000 calls of a line are 10¹⁰ pairs. But at one signed distance the rows of a second have
+one second as their counterpart, and within two such seconds the order pairs first with first,
+second with second. So the distances are gone through one by one, and each is a merge of two sorted
+arrays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -22,36 +26,113 @@ WINDOW_SECONDS = 90
 """SPEC §2, calls: same phone, direction, start within 90 s."""
 
 Integers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 
-def pair(
-    crm_group: Integers,
-    crm_second: Integers,
-    pbx_group: Integers,
-    pbx_second: Integers,
-    window: int = WINDOW_SECONDS,
-) -> tuple[Integers, Integers]:
+@dataclass(frozen=True)
+class Rows:
+    """Rows of both sides, sorted by group and second; of one second each side in its own order.
+
+    Attributes:
+        group: a number for connection, client and direction.
+        second: the start in whole seconds since 1970.
+        is_pbx: whether the row is the telephony's.
+        key: what the row is called in the pairs.
+    """
+
+    group: Integers
+    second: Integers
+    is_pbx: Flags
+    key: Integers
+
+    def __len__(self) -> int:
+        return len(self.group)
+
+    def __getitem__(self, places: slice | Flags) -> Rows:
+        return Rows(self.group[places], self.second[places], self.is_pbx[places], self.key[places])
+
+    def __add__(self, later: Rows) -> Rows:
+        return Rows(
+            np.concatenate([self.group, later.group]),
+            np.concatenate([self.second, later.second]),
+            np.concatenate([self.is_pbx, later.is_pbx]),
+            np.concatenate([self.key, later.key]),
+        )
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs, place by place.
+
+    Attributes:
+        crm: keys of the CRM's rows.
+        pbx: keys of the telephony's rows.
+        distance: whole seconds between the two.
+    """
+
+    crm: Integers
+    pbx: Integers
+    distance: Integers
+
+
+def pair(parts: Iterable[Rows], window: int = WINDOW_SECONDS) -> Iterator[Pairs]:
     """Pair rows one to one, the best match first.
 
     Args:
-        crm_group: of each row of the CRM a number for its connection, client and direction.
-        crm_second: its start in whole seconds since 1970.
-        pbx_group: the same of the telephony's rows.
-        pbx_second: the same of the telephony's rows.
+        parts: the rows, part by part; the parts together are sorted as `Rows` are. Of each part
+            only what is in one chain with the next is kept.
         window: how many seconds the two may lie apart.
-        The rows of each side stand in their system's own order.
 
-    Returns:
-        Positions in the arrays of the CRM and of the telephony, pair by pair.
+    Yields:
+        The pairs that each part completes.
     """
-    if not len(crm_group) or not len(pbx_group):
-        return _none(), _none()
-    first = min(crm_second.min(), pbx_second.min()) - window
-    # No distance leads from one group into the next.
-    stride = max(crm_second.max(), pbx_second.max()) - first + 2 * window + 1
-    crm, crm_places = _sorted(crm_group * stride + (crm_second - first))
-    pbx, pbx_places = _sorted(pbx_group * stride + (pbx_second - first))
-    crm_found, pbx_found = [_none()], [_none()]
+    rest: Rows | None = None
+    for part in parts:
+        rows = part if rest is None else rest + part
+        last = np.flatnonzero(_begins_chain(rows, window))[-1:]
+        end = int(last[0]) if len(last) else 0
+        if end:
+            yield _paired(rows[:end], window)
+        rest = rows[end:]
+    if rest is not None:
+        yield _paired(rest, window)
+
+
+def _begins_chain(rows: Rows, window: int) -> Flags:
+    begins = np.ones(len(rows), np.bool_)
+    begins[1:] = (rows.group[1:] != rows.group[:-1]) | (rows.second[1:] - rows.second[:-1] > window)
+    return begins
+
+
+def _paired(rows: Rows, window: int) -> Pairs:
+    if not len(rows):
+        return Pairs(_none(), _none(), _none())
+    begins = _begins_chain(rows, window)
+    starts = np.flatnonzero(begins)
+    lengths = np.diff(starts, append=len(rows))
+    of_pbx = np.add.reduceat(rows.is_pbx, starts, dtype=np.int64)
+    has_both = (of_pbx > 0) & (of_pbx < lengths)
+    couples = starts[has_both & (lengths == 2)]
+    is_pbx_first = rows.is_pbx[couples]
+    in_chain = np.repeat(has_both & (lengths > 2), lengths)
+    # On one line, with gaps between chains that no distance bridges.
+    steps = np.diff(rows.second, prepend=0)
+    steps[begins] = window + 1
+    line, chained = np.cumsum(steps[in_chain]), rows[in_chain]
+    crm, pbx = np.flatnonzero(~chained.is_pbx), np.flatnonzero(chained.is_pbx)
+    of_crm, of_pbx, distance = _pair_on_line(line[crm], line[pbx], window)
+    keys = chained.key
+    return Pairs(
+        np.concatenate([rows.key[couples + is_pbx_first], keys[crm[of_crm]]]),
+        np.concatenate([rows.key[couples + ~is_pbx_first], keys[pbx[of_pbx]]]),
+        np.concatenate([rows.second[couples + 1] - rows.second[couples], distance]),
+    )
+
+
+def _pair_on_line(crm: Integers, pbx: Integers, window: int) -> tuple[Integers, Integers, Integers]:
+    """Places in two sorted arrays, pair by pair, and the distance of each pair."""
+    crm_places, pbx_places = np.arange(len(crm)), np.arange(len(pbx))
+    found = [(_none(), _none(), _none())]
     for distance in _distances(window):
         if distance in _PRUNED_AT:
             keeps = _has_neighbour(crm, pbx, window)
@@ -68,15 +149,13 @@ def pair(
         taken = np.flatnonzero(inside)[pbx[place[inside]] == wanted[inside]]
         if not len(taken):
             continue
-        crm_found.append(crm_places[taken])
-        pbx_found.append(pbx_places[place[taken]])
-        is_free = np.ones(len(pbx), np.bool_)
-        is_free[place[taken]] = False
-        pbx, pbx_places = pbx[is_free], pbx_places[is_free]
-        is_free = np.ones(len(crm), np.bool_)
-        is_free[taken] = False
-        crm, crm_places = crm[is_free], crm_places[is_free]
-    return np.concatenate(crm_found), np.concatenate(pbx_found)
+        gone = place[taken]
+        far = np.full(len(taken), abs(distance), np.int64)
+        found.append((crm_places[taken], pbx_places[gone], far))
+        pbx, pbx_places = np.delete(pbx, gone), np.delete(pbx_places, gone)
+        crm, crm_places = np.delete(crm, taken), np.delete(crm_places, taken)
+    of_crm, of_pbx, distances = (np.concatenate(column) for column in zip(*found, strict=True))
+    return of_crm, of_pbx, distances
 
 
 _PRUNED_AT = frozenset({0, 2, 5, 10, 30})
@@ -90,12 +169,7 @@ def _distances(window: int) -> Iterator[int]:
         yield -distance
 
 
-def _sorted(keys: Integers) -> tuple[Integers, Integers]:
-    places = np.argsort(keys, kind="stable")
-    return keys[places], places
-
-
-def _has_neighbour(ours: Integers, theirs: Integers, window: int) -> npt.NDArray[np.bool_]:
+def _has_neighbour(ours: Integers, theirs: Integers, window: int) -> Flags:
     after = np.searchsorted(theirs, ours - window)
     return after < np.searchsorted(theirs, ours + window, side="right")
 

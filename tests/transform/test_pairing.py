@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from transform.pairing import WINDOW_SECONDS, pair
+from transform.pairing import WINDOW_SECONDS, Rows, pair
 
 Row = tuple[int, int]
 """Group and second."""
@@ -31,12 +31,28 @@ def literally(crm: list[Row], pbx: list[Row], window: int) -> set[tuple[int, int
     return taken
 
 
-def paired(crm: list[Row], pbx: list[Row], window: int = WINDOW_SECONDS) -> set[tuple[int, int]]:
-    def columns(rows: list[Row]) -> list[np.ndarray]:
-        return [np.array([row[side] for row in rows], np.int64) for side in (0, 1)]
-
-    found = pair(*columns(crm), *columns(pbx), window)
-    pairs = list(zip(*(places.tolist() for places in found), strict=True))
+def paired(
+    crm: list[Row], pbx: list[Row], window: int = WINDOW_SECONDS, part: int = 1000
+) -> set[tuple[int, int]]:
+    sides = [(row, False, place) for place, row in enumerate(crm)]
+    sides += [(row, True, place) for place, row in enumerate(pbx)]
+    sides.sort()
+    rows = Rows(
+        np.array([row[0] for row, *_ in sides], np.int64),
+        np.array([row[1] for row, *_ in sides], np.int64),
+        np.array([is_pbx for _, is_pbx, _ in sides], np.bool_),
+        np.array([place for *_, place in sides], np.int64),
+    )
+    parts = (rows[first : first + part] for first in range(0, len(rows), part))
+    found = [
+        pair_found
+        for one in pair(parts, window)
+        for pair_found in zip(
+            one.crm.tolist(), one.pbx.tolist(), one.distance.tolist(), strict=True
+        )
+    ]
+    assert all(abs(crm[ours][1] - pbx[theirs][1]) == far for ours, theirs, far in found)
+    pairs = [(ours, theirs) for ours, theirs, _ in found]
     assert len(pairs) == len(set(pairs))
     return set(pairs)
 
@@ -66,7 +82,7 @@ def test_the_best_match_comes_first(
 
 def test_random_mixtures_are_paired_as_the_rule_says() -> None:
     chance = random.Random(7)
-    for _ in range(400):
+    for _ in range(1000):
         span = chance.choice((3, 30, 200, 2000))
         window = chance.choice((0, 1, 5, 90))
 
@@ -75,7 +91,8 @@ def test_random_mixtures_are_paired_as_the_rule_says() -> None:
             return [(chance.randrange(3), chance.randrange(span)) for _ in range(count)]
 
         crm, pbx = rows(), rows()
-        assert paired(crm, pbx, window) == literally(crm, pbx, window)
+        part = chance.choice((1, 2, 7, 100))
+        assert paired(crm, pbx, window, part) == literally(crm, pbx, window)
 
 
 def test_times_before_1970_and_far_apart_do_not_mix_groups() -> None:

@@ -2,31 +2,40 @@
 
 In Python because the rule, taken one best pair after the other, is no set operation: a recursive
 query takes a round per pair of a chain. What the rule says and why this is linear:
-transform/pairing.py.
+transform/pairing.py. DuckDB sorts the rows, within its memory limit; here they come part by part.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from transform.pairing import pair
+from transform.pairing import Rows, pair
+
+ROWS_AT_ONCE = 250_000
+_COLUMNS = "pair_group, started_second, side = 'pbx' as is_pbx, row_key, row_order"
+_ORDER = "pair_group, started_second, row_order"
 
 
 def model(dbt: Any, session: Any) -> pa.Table:
     """Columns: `call_key`, `pbx_call_key`, `distance_seconds`."""
     dbt.config(materialized="table")
-    rows = dbt.ref("int_calls_to_pair").order("side, row_order").fetchnumpy()
-    is_crm = np.asarray(rows["side"]) == "crm"
-    keys, seconds = (np.asarray(rows[name], np.int64) for name in ("row_key", "started_second"))
-    groups = np.unique(np.asarray(rows["pair_group"], np.int64), return_inverse=True)[1]
-    crm, pbx = np.flatnonzero(is_crm), np.flatnonzero(~is_crm)
-    of_crm, of_pbx = pair(groups[crm], seconds[crm], groups[pbx], seconds[pbx])
-    crm, pbx = crm[of_crm], pbx[of_pbx]
-    return pa.table(
-        {
-            "call_key": keys[crm],
-            "pbx_call_key": keys[pbx],
-            "distance_seconds": np.abs(seconds[pbx] - seconds[crm]),
-        }
+    rows = dbt.ref("int_calls_to_pair").project(_COLUMNS).order(_ORDER)
+    schema = pa.schema(
+        [(name, pa.int64()) for name in ("call_key", "pbx_call_key", "distance_seconds")]
     )
+    found = [
+        pa.record_batch([part.crm, part.pbx, part.distance], schema=schema)
+        for part in pair(_parts(rows.fetch_arrow_reader(ROWS_AT_ONCE)))
+    ]
+    return pa.Table.from_batches(found, schema)
+
+
+def _parts(reader: pa.RecordBatchReader) -> Iterator[Rows]:
+    for batch in reader:
+        group, second, is_pbx, key = (
+            batch.column(name).to_numpy(zero_copy_only=False)
+            for name in ("pair_group", "started_second", "is_pbx", "row_key")
+        )
+        yield Rows(np.asarray(group), np.asarray(second), np.asarray(is_pbx), np.asarray(key))
