@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 
 from pydantic import Field
@@ -35,12 +34,12 @@ class Settings(BaseSettings):
         """The same settings for another company."""
         return self.model_copy(update={"company": company})
 
-    @cached_property
+    @property
     def company_dir(self) -> Path:
         """The company's rules."""
         return self.companies_dir / self.company
 
-    @cached_property
+    @property
     def data_dir(self) -> Path:
         """Everything the company's runs produce."""
         return self.data_root / self.company
