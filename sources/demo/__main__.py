@@ -1,4 +1,6 @@
-"""`python -m sources.demo`: serve a portal's or an account's store, or write one."""
+"""`python -m sources.demo`: serve a portal's or an account's store, or write one, or the calls of
+the exchange behind it.
+"""
 
 from __future__ import annotations
 
@@ -158,6 +160,19 @@ def convert_command(
 
     with _told(), PortalStore(portal, read_only=True) as source:
         write_amo_store(source, account)
+
+
+@app.command("exchange")
+def exchange_command(
+    portal: Annotated[Path, typer.Argument(help="A portal store written by `generate`")],
+    records: _ToWrite,
+) -> None:
+    """Write the call records of the FreePBX behind an invented company's CRM, as SQLite."""
+    from sources.demo.store import PortalStore
+    from sources.demo.telephony.office import write_office
+
+    with _told(), PortalStore(portal, read_only=True) as store:
+        write_office(store, records)
 
 
 def _secrets(secret: str, client: str, *, oauth: bool) -> tuple[str, str, str]:

@@ -463,10 +463,21 @@ def test_an_extension_of_several_names_nobody(demo_run: DemoRun) -> None:
             assert found == (entry["extension"], -2, "unknown")
 
 
-def test_overlapping_calls_of_an_extension_are_named(demo_run: DemoRun) -> None:
-    named = issues(demo_run, "Q8").keys()
-    for entry in demo_run.planted_in_exchange["overlapping_calls"]:
-        assert entry["pbx_call_ids"][1] in named
+def test_overlapping_calls_of_an_extension_are_named_and_no_others(demo_run: DemoRun) -> None:
+    named = {
+        record_id
+        for (record_id,) in rows(
+            demo_run,
+            "select record_id from marts.fct_data_quality_issues "
+            "where rule_id = 'Q8' and entity = 'call'",
+        )
+    }
+    on_shared_line = {
+        str(call_id) for entry in demo_run.planted["shared_line"] for call_id in entry["call_ids"]
+    }
+    assert named - on_shared_line == {
+        entry["pbx_call_ids"][1] for entry in demo_run.planted_in_exchange["overlapping_calls"]
+    }
 
 
 def test_calls_under_the_extension_of_a_dismissed_employee_are_named(demo_run: DemoRun) -> None:

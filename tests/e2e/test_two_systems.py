@@ -7,17 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from orchestration.demo import EXCHANGE
 from orchestration.settings import PROJECT_DIR, Settings
 from sources.demo.amocrm.conversion import write_amo_store
 from sources.demo.amocrm.store import AmoStore
 from sources.demo.generator import write_store
 from sources.demo.replay import write_replay
 from sources.demo.store import PortalStore
+from sources.demo.telephony.office import write_office
 from tests.support.common_ground import REASONS, add_stages, common_ground
 from tests.support.companies import (
     dbt_build,
     load_account,
     load_company_rules,
+    load_exchange,
     load_portal,
     warehouse,
 )
@@ -36,14 +39,21 @@ NOT_COMPARED = {
 def write_portal(data_set: str, path: Path) -> None:
     if data_set == "demo":
         write_store(path, size="small", seed=1)
+        with PortalStore(path, read_only=True) as portal:
+            write_office(portal, path.with_name(EXCHANGE))
     else:
         write_replay(HELPDESK, path)
 
 
 def company_of(root: Path, name: str, dismissals: str) -> Settings:
-    """A shipped company with dates of dismissals, which only Bitrix24 can tell from logins."""
-    shutil.copytree(PROJECT_DIR / "companies" / name, root / "companies" / name)
-    (root / "companies" / name / "dismissals.csv").write_text(dismissals, encoding="utf-8")
+    """A shipped company with dates of dismissals, which only Bitrix24 can tell from logins, and
+    with the extensions that Bitrix24 knows of its users in the file.
+    """
+    folder = root / "companies" / name
+    shutil.copytree(PROJECT_DIR / "companies" / name, folder)
+    (folder / "dismissals.csv").write_text(dismissals, encoding="utf-8")
+    if name.startswith("demo"):
+        shutil.copy(PROJECT_DIR / "companies" / "demo_amocrm" / "extensions.csv", folder)
     return Settings(
         company=name,
         companies_dir=root / "companies",
@@ -74,6 +84,8 @@ def both(
     with AmoStore(root / "account.sqlite", read_only=True) as account:
         load_account(amocrm, account)
     for settings in (bitrix24, amocrm):
+        if request.param == "demo":
+            load_exchange(settings, f"sqlite:///{root / EXCHANGE}")
         load_company_rules(settings)
         dbt_build(settings)
     return bitrix24, amocrm
@@ -90,6 +102,21 @@ def test_every_mart_and_metric_is_equal(both: tuple[Settings, Settings]) -> None
     assert len(tables) >= 9
     assert rows["marts.fct_stage_visits"] > 5_000
     assert differences(bitrix24, amocrm, NOT_COMPARED) == {}
+
+
+@pytest.mark.parametrize("both", ["demo"], indirect=True)
+def test_the_exchange_is_merged_with_either(both: tuple[Settings, Settings]) -> None:
+    """Were the same pairs not found, or none, the marts could still be equal."""
+    for settings in both:
+        with warehouse(settings) as connection:
+            found = connection.execute(
+                "select coalesce(pair_basis, call_sources) as kind, count(*) "
+                "from marts.fct_calls group by kind"
+            ).fetchall()
+        counts = dict(found)
+        assert counts.keys() == {"id", "phone", "crm", "pbx"}
+        assert min(counts.values()) > 1_000
+        assert counts["phone"] > 10_000
 
 
 @pytest.mark.parametrize("both", ["helpdesk"], indirect=True)

@@ -79,6 +79,13 @@ class CallDatabase:
                 statement = f"insert into {table} ({names}) values ({marks})"
                 connection.execute(sa.text(statement), row)
 
+    def insert_many(self, rows: Sequence[Mapping[str, Any]], table: str = "cdr") -> None:
+        """Add rows of the same columns, at once."""
+        names, marks = ", ".join(rows[0]), ", ".join(f":{name}" for name in rows[0])
+        with self.engine.begin() as connection:
+            statement = sa.text(f"insert into {table} ({names}) values ({marks})")
+            connection.execute(statement, list(rows))
+
     def execute(self, statement: str, **values: Any) -> None:
         """Run one statement, at once."""
         with self.engine.begin() as connection:

@@ -116,7 +116,8 @@ def add_stages(path: Path) -> None:
 
 def _no_attributes(connection: sqlite3.Connection) -> None:
     """Extensions, logins, lines, ids of an earlier system, planned dates and the mark of a
-    returning customer are Bitrix24's.
+    returning customer are Bitrix24's. Whose an extension of the telephony is, the company's file
+    says for both.
     """
     connection.execute(
         'update user set "UF_PHONE_INNER" = null, "LAST_LOGIN" = null, '

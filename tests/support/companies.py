@@ -13,11 +13,17 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import dlt
 import duckdb
 
-from orchestration.connections import connections_of, make_absent_tables
+from orchestration.connections import (
+    connections_of,
+    connector_of,
+    find_connection,
+    make_absent_tables,
+)
 from orchestration.manifest import dbt_executable
 from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.systems import SYSTEMS
@@ -138,6 +144,17 @@ def load_account(
         client = AmoClient(access, connection, requests_per_second=0)
         connector = AmoConnector(client, connection)
         return load_connection(pipeline_of(settings, connection, "amocrm"), connector)
+
+
+def load_exchange(settings: Settings, url: str, connection: str = "asterisk:office") -> None:
+    """Load a telephony out of a database, and make the empty tables of the other providers."""
+    found = find_connection(settings, connection)
+    variable = f"SOURCES__{found.system}__{settings.company}__{found.name}__DATABASE_URL".upper()
+    make_absent_tables(settings, "raw_telephony")
+    with mock.patch.dict(os.environ, {variable: url}):
+        load_connection(
+            pipeline_of(settings, found.name, found.system), connector_of(settings, found)
+        )
 
 
 def load_company_rules(settings: Settings) -> None:

@@ -41,6 +41,7 @@ from sources.demo.telephony.freepbx import (
     Printer,
     write_table,
 )
+from sources.errors import InputError
 
 ZONE = ZoneInfo("Asia/Yekaterinburg")
 """The exchange stands with the company's hoster, whose clocks are two hours ahead of Moscow's."""
@@ -98,7 +99,12 @@ def write_office(store: PortalStore, path: Path) -> Planted:
 
     Raises:
         FileExistsError: there is a file at the path.
+        InputError: the store does not hold an invented company.
     """
+    if store.meta("seed") is None:
+        raise InputError(
+            f"{store.path} holds no invented company: give a store that `generate` has written."
+        )
     office = _Office(store)
     calls = office.calls()
     printer = Printer(ZONE, TITLE, office.first_channel)
@@ -145,7 +151,7 @@ def _resolved(value: Any, ids: Mapping[int, str]) -> Any:
 
 class _Office:
     def __init__(self, store: PortalStore) -> None:
-        self._seed = int(store.meta("seed", 1))
+        self._seed = int(store.meta("seed"))
         self._offset = store.utc_offset * MINUTE
         self._clock = int(store.clock.timestamp())
         self._crm = _crm_calls(store)
