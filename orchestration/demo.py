@@ -48,6 +48,7 @@ DEMO_COMPANIES: Mapping[str, DemoCompany] = {
         DemoCompany("replay_amocrm", "amocrm", is_replay=True),
     )
 }
+_BESIDE = ("-wal", "-shm")
 _STORES: Mapping[CrmSystem, str] = {"bitrix24": "portal.sqlite", "amocrm": "account.sqlite"}
 
 
@@ -151,7 +152,7 @@ def _prepare(
         return
     written, exchange = settings.data_dir / "portal.part", settings.data_dir / "pbx.part"
     for path in (written, exchange):
-        path.unlink(missing_ok=True)
+        _remove(path)
     settings.make_folders()
     if replay:
         # Before anything is removed: a folder that can't be replayed must cost nothing.
@@ -164,6 +165,7 @@ def _prepare(
         write_store(written, size="small", seed=seed)
         with PortalStore(written, read_only=True) as portal:
             write_office(portal, exchange)
+        _remove(written, *_BESIDE)
     if company.system == "amocrm":
         written = _converted(written, say)
     parts = (written,) if replay else (written, exchange)
@@ -190,11 +192,17 @@ def _converted(portal: Path, say: Callable[[str], None]) -> Path:
 
     say("converting it to an amoCRM account")
     account = portal.with_name("account.part")
-    account.unlink(missing_ok=True)
+    _remove(account)
     with PortalStore(portal, read_only=True) as source:
         write_amo_store(source, account)
-    portal.unlink()
+    _remove(portal)
     return account
+
+
+def _remove(path: Path, *endings: str) -> None:
+    """Remove a SQLite file and what readers of it have left beside it, or the latter alone."""
+    for ending in endings or ("", *_BESIDE):
+        path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
 
 
 def _version() -> str:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import duckdb
 
+from orchestration.demo import EXCHANGE
 from orchestration.settings import Settings
+from sources.demo.amocrm.store import AmoStore
 from tests.conftest import command_line
+from tests.reference.records import CallRow
+from tests.reference.telephony import pairs, pbx_calls, read_cdr
 
 
 def test_the_demo_company_in_amocrm_is_loaded_built_and_published(tmp_path: Path) -> None:
@@ -25,8 +30,43 @@ def test_the_demo_company_in_amocrm_is_loaded_built_and_published(tmp_path: Path
             "select distinct owner_basis from marts.fct_deals where closed_at is not null"
         ).fetchall()
         systems = connection.execute("select distinct source_key from marts.fct_calls").fetchall()
+        merged = connection.execute(
+            "select coalesce(pair_basis, call_sources) as kind, count(*) from marts.fct_calls "
+            "group by kind"
+        ).fetchall()
     assert owners == [("history",)]
     assert systems == [("amocrm:main",)]
+    assert dict(merged) == expected_calls(settings)
+
+
+def expected_calls(settings: Settings) -> dict[str, int]:
+    """By the reference: notes of calls with one `uniq` are one call, the rest is the exchange's."""
+    with AmoStore(settings.data_dir / "account.sqlite", read_only=True) as account:
+        rows = account.query(
+            "select min(id) as id, note_type, created_at, params ->> '$.uniq' as uniq, "
+            "params ->> '$.phone' as phone from note where note_type in ('call_in', 'call_out') "
+            "group by uniq order by id"
+        )
+    noted = [
+        [
+            CallRow(
+                id=row["id"],
+                call_start_date=row["created_at"],
+                call_type=2 if row["note_type"] == "call_in" else 1,
+                call_id=row["uniq"],
+                phone_number=row["phone"],
+            )
+        ]
+        for row in rows
+    ]
+    exchange = pbx_calls(read_cdr(settings.data_dir / EXCHANGE, "Asia/Yekaterinburg"))
+    found = Counter(pair.basis for pair in pairs(noted, exchange))
+    assert min(found.values()) > 1_000
+    return {
+        **found,
+        "crm": len(noted) - found.total(),
+        "pbx": len(exchange) - found.total(),
+    }
 
 
 def test_an_unknown_system_is_told_with_the_known_ones(tmp_path: Path) -> None:
