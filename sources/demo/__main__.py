@@ -125,6 +125,40 @@ def serve_account_command(
         )
 
 
+@app.command("serve-telephony")
+def serve_telephony_command(
+    provider: Annotated[
+        str, typer.Argument(help="binotel, mango, megafon, ringostat, uis, zadarma")
+    ],
+    port: _Port = 0,
+    days: Annotated[int, typer.Option(min=1, help="Days of calls, up to today")] = 30,
+    calls_per_day: Annotated[int, typer.Option(min=1)] = 100,
+    seed: Annotated[int, typer.Option()] = 1,
+    zone: Annotated[
+        str, typer.Option(help="Of the account: times without an offset are printed in it")
+    ] = "Europe/Moscow",
+    requests_per_minute: Annotated[
+        int | None, typer.Option(min=1, help="Refuse more, as the provider would")
+    ] = None,
+    faults: _Faults = None,
+) -> None:
+    """Serve invented calls as a provider of telephony would; prints the secrets to ask with."""
+    from sources.demo.telephony.providers import serve_telephony
+
+    with _told(), contextlib.suppress(KeyboardInterrupt):
+        serve_telephony(
+            provider,
+            port=port,
+            days=days,
+            calls_per_day=calls_per_day,
+            seed=seed,
+            zone=zone,
+            requests_per_minute=requests_per_minute,
+            faults=faults,
+            say=typer.echo,
+        )
+
+
 @app.command("generate")
 def generate_command(
     store: _ToWrite,

@@ -12,27 +12,13 @@ from typing import Any
 
 from sources.company.rules import PbxSection
 from sources.credentials import SecretsOf
-from sources.demo.telephony.binotel import BinotelStandIn
 from sources.demo.telephony.calls import CallRecord, Leg
-from sources.demo.telephony.mango import MangoStandIn
-from sources.demo.telephony.megafon import MegafonStandIn
-from sources.demo.telephony.ringostat import RingostatStandIn
 from sources.demo.telephony.stand_in import PbxStandIn
-from sources.demo.telephony.uis import UisStandIn
-from sources.demo.telephony.zadarma import ZadarmaStandIn
 from sources.parsing import parse_rows
 from sources.telephony.providers import open_reader
 from sources.telephony.reading import PbxAccess, PbxReader, PbxTable
 from sources.telephony.windows import slices
 
-STAND_INS: Mapping[str, type[PbxStandIn]] = {
-    "binotel": BinotelStandIn,
-    "mango": MangoStandIn,
-    "megafon": MegafonStandIn,
-    "ringostat": RingostatStandIn,
-    "uis": UisStandIn,
-    "zadarma": ZadarmaStandIn,
-}
 # Those that print local times without an offset.
 NAIVE = ("ringostat", "uis", "zadarma")
 

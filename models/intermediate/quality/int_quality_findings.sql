@@ -354,7 +354,8 @@ unknown_codes as (
             when 'result'
                 then
                     'Result "' || code || '" of ' || source_key || ' is not known (legs: '
-                    || legs_count || '): such calls count as not answered.'
+                    || legs_count || '): such calls count as not answered, unless the CRM '
+                    || 'says how they went.'
             else
                 'Calls of ' || source_key || ' have no direction that is known (legs: '
                 || legs_count || '): they count neither as in- nor as outbound.'

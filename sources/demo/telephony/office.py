@@ -371,8 +371,8 @@ class _Office:
             legs, how = self._unanswered(phone, at, ring, path, rng)
             return Conversation(at, "in", "", legs, call.line, path=how)
         if call.kind == _REDIRECTED and talk > 12:
-            return Conversation(at, "in", "", self._handed_over(phone, at, talk, ring, path, rng),
-                                call.line)  # fmt: skip
+            legs = self._handed_over(call.talker, at, talk, ring, path, rng)
+            return Conversation(at, "in", "", legs, call.line)
         if call.line == _LINE_OF_QUEUE:
             # Some are rung in vain before.
             legs = (Leg(phone, 0, ring, talk),)
@@ -405,13 +405,24 @@ class _Office:
         return tuple(Leg(one, 0, ring, 0, NO_ANSWER) for one in rung), "group"
 
     def _handed_over(
-        self, phone: Phone, at: int, talk: int, ring: int, path: float, rng: np.random.Generator
+        self, talker: int, at: int, talk: int, ring: int, path: float, rng: np.random.Generator
     ) -> tuple[Leg, ...]:
-        """A colleague answers and hands over; half of them ask first, while the caller waits."""
-        colleague = next(
-            one for one in self._rung(0, at, rng, 2) if one.extension != phone.extension
+        """A colleague answers and hands over; half of them ask first, while the caller waits.
+
+        Where all colleagues are on the phone themselves, the talker answers.
+        """
+        phone, first = self._phone(talker, at), max(3, talk // 4)
+        others = [user for user in self._staff[1:] if user != talker]
+        free = (
+            others[int(place)]
+            for place in rng.permutation(len(others))
+            if self._is_free(others[int(place)], at, first + 2)
         )
-        first = max(3, talk // 4)
+        user = next(free, None)
+        if user is None:
+            return (Leg(phone, 0, ring, talk),)
+        self._book(user, at, first + 2)
+        colleague = self._phone(user, at)
         taken = Leg(colleague, 0, 1, first)
         handed = Leg(phone, 1 + first, max(1, ring - 1), talk - first, is_transfer=True)
         if path < 0.5:

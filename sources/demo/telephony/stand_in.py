@@ -102,14 +102,14 @@ class PbxStandIn:
         return PlainTextResponse("Something went wrong", status)
 
     @contextlib.contextmanager
-    def served(self) -> Iterator[str]:
-        """Serve until the block ends; gives the address."""
+    def served(self, port: int = 0) -> Iterator[str]:
+        """Serve on loopback until the block ends; gives the address."""
         routes = [
             Route(path, handler, methods=[verb]) for path, (verb, handler) in self.routes().items()
         ]
         app = Starlette(routes=routes)
         app.add_middleware(_Dated, stand_in=self)
-        with serve_app_in_thread(app) as address:
+        with serve_app_in_thread(app, port) as address:
             yield address
 
 

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from sources.demo.telephony.calls import a_call, invented_calls
+from sources.demo.telephony.providers import STAND_INS
 from sources.demo.telephony.stand_in import PbxStandIn
 from sources.errors import SourceError
 from sources.loading import ConnectionLoad, load_connection
@@ -19,7 +20,7 @@ from sources.pipelines import make_pipeline
 from sources.telephony.connector import PbxConnector
 from sources.telephony.providers import TABLES
 from sources.telephony.windows import Windows
-from tests.support.telephony import EXPECTED, STAND_INS, expected, reader_of
+from tests.support.telephony import EXPECTED, expected, reader_of
 
 pytestmark = pytest.mark.scattered
 
@@ -83,6 +84,7 @@ def test_a_provider_is_loaded_whole_and_then_from_some_days_before_the_last_load
         assert entity.rows_reported == (entity.rows_received if system == "uis" else None)
         assert entity.complete_up_to == NOON
         assert entity.problem is None
+        assert entity.rows_quarantined == 1
     # Both the session and its leg, of UIS.
     refused = telephony.query("select entity, reason, payload from raw.quarantine")
     assert sorted(entity for entity, _, _ in refused) == sorted(table.entity for table in tables)

@@ -14,13 +14,13 @@ import pytest
 
 from sources.demo.faults import FaultPlan
 from sources.demo.telephony.calls import CallRecord, a_call, invented_calls
+from sources.demo.telephony.providers import STAND_INS
 from sources.demo.telephony.stand_in import PbxStandIn
 from sources.errors import RemoteError, SourceError
 from sources.telephony.http import MAX_WAIT_SECONDS, PASSING_TRIES
 from sources.telephony.providers import TABLES, open_reader
 from tests.support.telephony import (
     NAIVE,
-    STAND_INS,
     Made,
     access_to,
     expected,

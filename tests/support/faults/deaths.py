@@ -113,6 +113,12 @@ def load_and_die(
         nth: as in `Death`.
         when: as in `Death`.
     """
+    die_at(place, nth, when)
+    Desk(system_of(system_name), Path(folder)).load(address)
+
+
+def die_at(place: str, nth: int, when: str) -> None:
+    """From now on this process dies by SIGKILL where a `Death` says."""
     module_name, _, path = place.partition(":")
     owner: Any = importlib.import_module(module_name)
     *way, name = path.split(".")
@@ -131,4 +137,3 @@ def load_and_die(
         return result
 
     setattr(owner, name, dying)
-    Desk(system_of(system_name), Path(folder)).load(address)
