@@ -285,13 +285,14 @@ def _asterisk(
     rng: random.Random, call: _Call, zone: str, first_id: int, is_odd: bool
 ) -> tuple[list[Row], list[str]]:
     # In the hour that comes twice only an id that holds the second tells which it was.
-    base = str(call.second) if rng.random() < 0.8 else "pbx"
-    number = first_id + 3 * call.number
+    base, number = str(call.second), first_id + 3 * call.number
+    if rng.random() < 0.3:
+        base, number = f"pbx{call.number}", rng.choice([8, 9, 98])
     linked = f"{base}.{number}"
     outside = _text(rng, call.phone) or ""
     outside = "".join(c for c in outside if c.isdigit() or c == "+")
     other = rng.choice([e for e in _EXTENSIONS if e != call.extension])
-    sequenced = rng.random() < 0.7
+    sequenced = rng.random() < 0.5
     trunk, extension = "PJSIP/trunk-00000001", f"PJSIP/{call.extension}-00000002"
 
     def record(place: int, after: int, **fields: Any) -> Row:
@@ -340,10 +341,16 @@ def _asterisk(
     else:
         missed = {"disposition": "NO ANSWER", "billsec": 0, "duration": call.wait}
         rung = {"dst": other, "dstchannel": f"PJSIP/{other}-00000009"}
-        kind = rng.choice(["plain", "plain", "queue", "transfer", "mailbox", "robot", "odd"])
+        kind = rng.choice(
+            ["plain", "plain", "queue", "all at once", "transfer", "mailbox", "robot", "odd"]
+        )
         rows = [record(0, 0)]
         if kind == "queue":
             rows = [record(0, 0, **rung, **missed), record(1, rng.choice([0, 1, 15]))]
+        elif kind == "all at once":
+            ends = [{"disposition": word} for word in ("NO ANSWER", "BUSY", "FAILED")]
+            rows = [record(place, 0, **{**missed, **end}) for place, end in enumerate(ends)]
+            rng.shuffle(rows)
         elif kind == "transfer" and call.is_answered:
             end = call.wait + call.talk
             rows.append(
