@@ -37,7 +37,7 @@ SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
 .PHONY: help setup demo dev run backfill restore authorise dbt summary test test-long \
-	test-servers bench-extract lint format clean
+	test-servers bench-extract bench-calls lint format clean
 
 help: ## List the targets
 	@echo "callfunnel: what does our sales department really do, and what does it bring?"
@@ -94,6 +94,9 @@ test-servers: $(STAMP) ## Install MariaDB and PostgreSQL where tests find none (
 
 bench-extract: $(STAMP) ## Extraction beside other clients, ratios in one run (ARGS="--system amocrm --runs 2")
 	@.venv/bin/python -m tests.benchmarks.extract $(ARGS)
+
+bench-calls: $(STAMP) ## How merging CRM and telephony scales, 1 to 10 million calls (ARGS="--many 2000000 --mixture one-line")
+	@.venv/bin/python -m tests.benchmarks.calls $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy, sqlfluff, yamllint
 	@.venv/bin/ruff format --check .
