@@ -41,6 +41,9 @@ versions as (
     select * from {{ ref('int_account_versions') }}
 ),
 
+-- Left joins, though a leg without a connection counts nowhere: of an inner join with a bound in
+-- time DuckDB expects a handful of rows, and then takes the legs for the smaller side of the joins
+-- below. 11 million legs then needed more than the 3 GB it may have.
 present as (
     select
         legs.*,
@@ -48,22 +51,52 @@ present as (
         connections.phone_region,
         split_part(legs.source_key, ':', 1) as system
     from legs
-    inner join connections
+    left join connections
         on legs.source_key = connections.source_key
     left join crm_connections
         on connections.crm_source_key = crm_connections.source_key
     where
-        legs.started_at <= connections.as_of_at
-        and legs.started_at <= coalesce(crm_connections.as_of_at, connections.as_of_at)
+        legs.started_at <= coalesce(connections.as_of_at, {{ beginning_of_time() }})
+        and legs.started_at
+        <= coalesce(
+            crm_connections.as_of_at, connections.as_of_at, {{ beginning_of_time() }}
+        )
         and legs.started_at <= legs.received_at
+),
+
+-- Who holds an extension from one change of hands to the next: a leg then meets one row at most,
+-- and millions of them need no grouping.
+changes as (
+    select
+        source_key,
+        extension,
+        valid_from as begins_at
+    from holders
+    union
+    select
+        source_key,
+        extension,
+        valid_to as begins_at
+    from holders
+),
+
+spans as (
+    select
+        source_key,
+        extension,
+        begins_at,
+        lead(begins_at) over (partition by source_key, extension order by begins_at) as ends_at
+    from changes
 ),
 
 -- An extension that several hold at once tells nobody; those who have left hold it only as long as
 -- nobody else does.
-leg_holders as (
+held_spans as (
     select
-        present.source_key,
-        present.leg_id,
+        spans.source_key,
+        spans.extension,
+        spans.begins_at,
+        spans.ends_at,
         coalesce(
             min(holders.employee_id) filter (where holders.is_employed), min(holders.employee_id)
         ) as holder_id,
@@ -71,13 +104,13 @@ leg_holders as (
             nullif(count(distinct holders.employee_id) filter (where holders.is_employed), 0),
             count(distinct holders.employee_id)
         ) as holders_count
-    from present
+    from spans
     inner join holders
-        on present.source_key = holders.source_key
-        and present.extension = holders.extension
-        and present.started_at >= holders.valid_from
-        and present.started_at < holders.valid_to
-    group by present.source_key, present.leg_id
+        on spans.source_key = holders.source_key
+        and spans.extension = holders.extension
+        and spans.begins_at >= holders.valid_from
+        and spans.begins_at < holders.valid_to
+    group by spans.source_key, spans.extension, spans.begins_at, spans.ends_at
 ),
 
 names as (
@@ -117,13 +150,13 @@ described as (
         or present.told_result is not null
         or results.call_result is not null as is_known_result,
         phone_numbers.phone_e164,
-        leg_holders.holders_count,
+        held_spans.holders_count,
         coalesce(
-            case when leg_holders.holders_count = 1 then leg_holders.holder_id end,
+            case when held_spans.holders_count = 1 then held_spans.holder_id end,
             names.employee_id
         ) as talker_id,
         case
-            when leg_holders.holders_count = 1 then 'extension'
+            when held_spans.holders_count = 1 then 'extension'
             when names.employee_id is not null then 'name'
             else 'unknown'
         end as talker_basis
@@ -134,9 +167,11 @@ described as (
     left join phone_numbers
         on present.client_phone = phone_numbers.phone
         and present.phone_region = phone_numbers.phone_region
-    left join leg_holders
-        on present.source_key = leg_holders.source_key
-        and present.leg_id = leg_holders.leg_id
+    left join held_spans
+        on present.source_key = held_spans.source_key
+        and present.extension = held_spans.extension
+        and present.started_at >= held_spans.begins_at
+        and present.started_at < held_spans.ends_at
     left join names
         on present.source_key = names.source_key
         and lower(trim(present.talker_name)) = names.talker_name
