@@ -15,12 +15,12 @@ from typing import Any
 
 import dlt
 from dlt.common.storages.load_package import PackageStorage
-from dlt.destinations import duckdb as duckdb_destination
 from dlt.destinations.impl.duckdb.configuration import DuckDbCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from sources.connection import raw_schema
 from sources.errors import CallfunnelError, SourceError
+from sources.warehouse import Warehouse
 
 MEMORY_LIMIT = "200MB"
 """DuckDB's while dlt merges; what does not fit goes to its temporary files."""
@@ -45,7 +45,7 @@ def make_pipeline(
     pipeline: dlt.Pipeline = dlt.pipeline(
         pipeline_name=f"{system}__{connection}",
         pipelines_dir=str(pipelines_dir),
-        destination=duckdb_destination(credentials),
+        destination=Warehouse(credentials),
         dataset_name=raw_schema(system),
     )
     return pipeline
@@ -92,7 +92,7 @@ def finish_pending(pipeline: dlt.Pipeline) -> None:
     logger.info("%s: finishing the package of an interrupted run", pipeline.pipeline_name)
     try:
         pipeline.normalize()
-        _load_from_the_beginning(pipeline)
+        _empty_replaced_tables(pipeline)
         pipeline.load()
     except PipelineStepFailed as failed:
         problem = str(failed.exception)
@@ -103,34 +103,29 @@ def finish_pending(pipeline: dlt.Pipeline) -> None:
     )
 
 
-def _load_from_the_beginning(pipeline: dlt.Pipeline) -> None:
-    """Take back what a killed run has begun to load.
+def _empty_replaced_tables(pipeline: dlt.Pipeline) -> None:
+    """Take back what a killed run has loaded into tables that a package replaces whole.
 
-    dlt repeats the jobs that were under way. Where the rows of one stand in the staging table
-    already, the merge would find each twice, and insert it twice if it is new.
+    dlt repeats the jobs that were under way without emptying these tables again. Where rows
+    replace those of the same key, a job may be repeated.
     """
+    tables = pipeline.default_schema.tables
     for load_id in pipeline.list_normalized_load_packages():
         jobs = pipeline.get_load_package_info(load_id).jobs
-        if not jobs["started_jobs"]:
-            continue
-        begun = [*jobs["started_jobs"], *jobs["completed_jobs"]]
-        files = [job for job in begun if job.job_file_info.file_format == "parquet"]
+        begun = [
+            job
+            for job in (*jobs["started_jobs"], *jobs["completed_jobs"])
+            if tables[job.job_file_info.table_name].get("write_disposition") == "replace"
+        ]
         # In this order: a run that is killed here begins here again.
-        for path in (Path(job.file_path) for job in files):
-            package = path.parents[1]
-            (package / PackageStorage.PENDING_TRANSITIONS_FOLDER / path.name).unlink(
-                missing_ok=True
-            )
-        with pipeline.sql_client() as client, client.with_staging_dataset():
-            for table in {job.job_file_info.table_name for job in files}:
+        with pipeline.sql_client() as client:
+            for table in {job.job_file_info.table_name for job in begun}:
                 client.execute_sql(f"delete from {client.make_qualified_table_name(table)}")
-        # dlt makes the merges again when the rows are there.
-        for job in (*begun, *jobs["new_jobs"]):
-            if job.job_file_info.file_format == "sql":
-                Path(job.file_path).unlink()
-        for job in files:
-            path = Path(job.file_path)
-            path.rename(path.parents[1] / PackageStorage.NEW_JOBS_FOLDER / path.name)
+        for path in (Path(job.file_path) for job in begun):
+            package = path.parents[1]
+            transition = package / PackageStorage.PENDING_TRANSITIONS_FOLDER / path.name
+            transition.unlink(missing_ok=True)
+            path.rename(package / PackageStorage.NEW_JOBS_FOLDER / path.name)
 
 
 def forget_lost_warehouse(pipeline: dlt.Pipeline) -> None:
