@@ -102,15 +102,17 @@ def _parse_block(
     table: RawTable, rows: Sequence[dict[str, Any]], source_key: str, received_at: dt.datetime
 ) -> tuple[pa.Table, list[QuarantinedRow]]:
     texts = _text_columns(table, rows)
+    values: dict[str, list[Any]] = {}
     arrays: list[pa.Array] = []
     unreadable: set[int] = set()
     for column in table.columns:
         if column.field in texts:
             array = _cast(texts[column.field], column.kind)
         else:
-            array = _convert(_values(column, rows), column.kind)
+            array = _convert(_values(column.field, rows, values), column.kind)
         if array is None:
-            array = _read(_values(column, rows), column.kind, received_at, unreadable)
+            found = _values(column.field, rows, values)
+            array = _read(found, column.kind, received_at, unreadable)
         if column.is_required and array.null_count:
             unreadable.update(pc.indices_nonzero(array.is_null()).to_pylist())
         arrays.append(array)
@@ -147,12 +149,19 @@ def _text_columns(table: RawTable, rows: Sequence[dict[str, Any]]) -> dict[str, 
     return {field: block.field(index) for index, field in enumerate(fields)}
 
 
-def _values(column: Column, rows: Sequence[dict[str, Any]]) -> list[Any]:
-    first, *deeper = column.field.split(".")
-    values = [row.get(first) for row in rows]
-    for step in deeper:
-        values = [value.get(step) if isinstance(value, dict) else None for value in values]
-    return values
+def _values(field: str, rows: Sequence[dict[str, Any]], known: dict[str, list[Any]]) -> list[Any]:
+    """The values of a field; `known` keeps them, since fields of one map share the way to it."""
+    if field not in known:
+        way, _, step = field.rpartition(".")
+        known[field] = (
+            [
+                value.get(step) if isinstance(value, dict) else None
+                for value in _values(way, rows, known)
+            ]
+            if way
+            else [row.get(step) for row in rows]
+        )
+    return known[field]
 
 
 def _convert(values: list[Any], kind: Kind) -> pa.Array | None:
@@ -206,8 +215,8 @@ def _from_seconds(values: list[Any]) -> pa.Array | None:
 
 def _cast(texts: pa.Array, kind: Kind) -> pa.Array | None:
     """Texts to a column, where each has the canonical form; None means: ask the reader."""
-    if kind in ("text", "seconds"):
-        return texts if kind == "text" else None
+    if kind == "text":
+        return texts
     texts = _without(texts, _EMPTY)
     if kind == "instant":
         texts = _without(texts, _ZERO)
@@ -216,7 +225,7 @@ def _cast(texts: pa.Array, kind: Kind) -> pa.Array | None:
     if kind == "flag":
         is_yes = pc.equal(texts, _YES)
         return None if pc.or_(is_yes, pc.equal(texts, _NO)).false_count else is_yes
-    if not _CANONICAL[kind](texts):
+    if kind not in _CANONICAL or not _CANONICAL[kind](texts):
         return None
     try:
         return texts.cast(ARROW_TYPES[kind])
