@@ -30,6 +30,7 @@ from sources.amocrm.errors import (
     fifty_rows_error,
     limit_error,
 )
+from sources.amocrm.links import cut_links
 from sources.web import (
     give_up,
     is_safe_address,
@@ -312,7 +313,7 @@ class AmoClient:
         status, at = response.status_code, _server_now(response)
         if status == requests.codes.no_content:
             return Answer({}, [], has_next=False, server_now=at)
-        body = read_json(content)
+        body = read_json(cut_links(content))
         if status == requests.codes.forbidden and not isinstance(body, dict):
             # Every further request makes it worse.
             self._blocked = True

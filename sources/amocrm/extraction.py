@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from sources.amocrm.links import drop_links
 from sources.amocrm.paging import PageReader
 from sources.connection import Tally
 from sources.extraction import Extraction
@@ -26,18 +27,3 @@ class AmoExtraction(Extraction):
         for row in rows:
             drop_links(row)
         return super().parse(table, rows, at, name)
-
-
-def drop_links(row: Any) -> None:
-    """Take the API's navigation out of a row, and out of what is embedded in it.
-
-    In place: a copy of a lead costs as much as parsing it.
-    """
-    if not isinstance(row, dict):
-        return
-    row.pop("_links", None)
-    embedded = row.get("_embedded")
-    if isinstance(embedded, dict):
-        for value in embedded.values():
-            for item in value if isinstance(value, list) else (value,):
-                drop_links(item)

@@ -12,7 +12,8 @@ import pytest
 from sources.amocrm import tables
 from sources.amocrm.client import Answer
 from sources.amocrm.dictionaries import Dictionaries
-from sources.amocrm.extraction import AmoExtraction, drop_links
+from sources.amocrm.extraction import AmoExtraction
+from sources.amocrm.links import cut_links, drop_links
 from sources.amocrm.lists import LISTS
 from sources.amocrm.paging import PageReader
 from sources.connection import Tally
@@ -123,3 +124,75 @@ def test_links_are_taken_out_of_what_is_embedded_too() -> None:
     for other in ([1], {"_embedded": []}):
         drop_links(other)
         assert other in ([1], {"_embedded": []})
+
+
+def without_links(given: Any) -> Any:
+    """A list as it is read, after both ways of taking links out."""
+    answer = json.loads(cut_links(json.dumps(given, separators=(",", ":")).encode()))
+    for row in answer:
+        drop_links(row)
+    return answer
+
+
+LINK = {"self": {"href": "https://shop.example/api/v4/leads/1?page=2&limit=250"}}
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        ',"_links":{"self":{"href":"https://shop.example"}}',
+        '","_links":{"self":{"href":"https://shop.example"}},"name":"',
+        '\\","_links":{"self":{"href":"x"}}',
+        '\\\\","_links":{"self":{"href":"x"}}\\',
+        ',"_links":{"self":{"href":"',
+        '"}}',
+        '_links":{"self":{"href":"x"}},',
+    ],
+)
+def test_texts_that_look_like_links_stay(hostile: str) -> None:
+    rows = [
+        {"id": 1, "name": hostile, "_links": LINK, "_embedded": {"tags": [{"name": hostile}]}},
+        {hostile: hostile, "_links": {"self": {"href": hostile}}, "text": hostile},
+        {"a": ",", "_links": LINK, "b": "\\", "_embedded": {"x": {"_links": LINK, "c": ","}}},
+    ]
+    expected = json.loads(json.dumps(rows))
+    for row in expected:
+        drop_links(row)
+    assert without_links(rows) == expected
+
+
+def test_links_of_the_apis_form_are_cut_before_they_are_read() -> None:
+    rows = [{"id": 1, "_links": LINK, "_embedded": {"tags": [{"id": 2, "_links": LINK}]}}]
+    for text in (
+        json.dumps(rows, separators=(",", ":")),
+        '[{"id":1,"_links":{"self":{"href":"https:\\/\\/shop.example\\/1"}}}]',
+    ):
+        assert b"_links" not in cut_links(text.encode())
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        {"self": {"href": "https://shop.example"}, "next": {"href": "https://shop.example"}},
+        {"self": {"href": "https://shop.example", "method": "get"}},
+        {"self": {"href": "https://shop.example/\\u0451"}},
+        {"next": {"href": "https://shop.example"}},
+        {"self": {"href": None}},
+    ],
+)
+def test_other_links_are_not_cut(links: Any) -> None:
+    text = json.dumps({"_page": 1, "_links": links, "_embedded": {}}, separators=(",", ":"))
+    assert cut_links(text.encode()) == text.encode()
+
+
+@pytest.mark.parametrize("file", sorted(BODIES.glob("*.get_*.json")), ids=lambda file: file.stem)
+def test_documented_bodies_lose_links_alone(file: Path) -> None:
+    given = json.loads(file.read_text())
+    read = json.loads(cut_links(json.dumps(given, separators=(",", ":")).encode()))
+    assert "next" in read.get("_links", ()) or "next" not in given.get("_links", ())
+    for answer in (given, read):
+        drop_links(answer)
+        for rows in answer.get("_embedded", {}).values():
+            for row in rows if isinstance(rows, list) else ():
+                drop_links(row)
+    assert read == given

@@ -1,0 +1,35 @@
+"""Taking the API's navigation (`_links`) out of what it answers: it is not kept."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+# Within a string of JSON a quote has a backslash before it: a quote behind a comma that is not the
+# end of a string begins a key, and one that is cannot be followed by a letter. The address has
+# nothing that would have to be decoded.
+_LINK = re.compile(rb',"_links":\{"self":\{"href":"[!#-\[\]-~]*(?:\\/[!#-\[\]-~]*)*"\}\}')
+
+
+def cut_links(content: bytes) -> bytes:
+    """A document without the links of single records, as far as they have the API's own form.
+
+    A page's own links stay where they lead to another one. A quarter of a page are links: cutting
+    them out takes a microsecond a lead, reading and dropping them took 3.
+    """
+    return _LINK.sub(b"", content)
+
+
+def drop_links(row: Any) -> None:
+    """Take the links out of a row, and out of what is embedded in it, whatever their form.
+
+    In place: a copy of a lead costs as much as parsing it.
+    """
+    if not isinstance(row, dict):
+        return
+    row.pop("_links", None)
+    embedded = row.get("_embedded")
+    if isinstance(embedded, dict):
+        for value in embedded.values():
+            for item in value if isinstance(value, list) else (value,):
+                drop_links(item)
