@@ -39,14 +39,17 @@ from sources.amocrm.windows import EventReader
 from sources.connection import Cut, Request
 from sources.extraction import Tables
 
-PAGES_PER_PACKAGE = 400
-"""100,000 rows of one entity are merged at once: bounds memory, and what an interruption costs."""
-PAGES_PER_TABLE = 10
+PAGES_PER_PACKAGE = 800
+"""200,000 rows of one entity are loaded at once: bounds what an interruption costs to two minutes.
+Each package has a fixed cost of about 0.4 CPU s."""
+PAGES_PER_TABLE = 40
 """dlt looks at every table that it is handed: page by page that takes as long as parsing them."""
 EVENTS_PER_PACKAGE = 100_000
 OVERLAP_SECONDS = 3600
 """Records are stamped before they are visible."""
 REREADS = 2
+
+_UNREADABLE_KEYS = (dict, list)
 
 Keep = Callable[[Any], bool]
 
@@ -166,12 +169,12 @@ class Lister:
             yield from self._tables([answer])
         self.vanished[self.entity.name] = gone
 
-    def _tables(self, pages: Iterable[Answer], keep: Keep = lambda row: True) -> Tables:
+    def _tables(self, pages: Iterable[Answer], keep: Keep | None = None) -> Tables:
         parsed: list[pa.Table] = []
         try:
             for answer in pages:
                 rows = self.entity.rows(answer.rows)
-                fresh = [row for row in rows if keep(row) and self._new(row)]
+                fresh = self._fresh(filter(keep, rows) if keep else rows)
                 if fresh:
                     parsed.append(
                         self.extraction.parse(
@@ -189,15 +192,18 @@ class Lister:
         if parsed:
             yield pa.concat_tables(parsed)
 
-    def _new(self, row: Any) -> bool:
-        """Whether the row comes for the first time: a package may not hold one twice."""
-        key = row.get(self.entity.key) if isinstance(row, dict) else None
-        if key is None or isinstance(key, dict | list):
-            return True
-        if key in self._seen:
-            return False
-        self._seen.add(key)
-        return True
+    def _fresh(self, rows: Iterable[Any]) -> list[Any]:
+        """The rows that come for the first time: a package may not hold one twice."""
+        name, seen = self.entity.key, self._seen
+        fresh = []
+        for row in rows:
+            key = row.get(name) if isinstance(row, dict) else None
+            if key is not None and not isinstance(key, _UNREADABLE_KEYS):
+                if key in seen:
+                    continue
+                seen.add(key)
+            fresh.append(row)
+        return fresh
 
 
 @dataclass

@@ -79,9 +79,8 @@ class _Lane:
 
     def take(self, answer: Answer) -> None:
         """Note what a page held."""
-        found = ids_of(answer.rows)
         if self.next == self.top:
-            self.highest = max(found, default=0)
+            self.highest = max(ids_of(answer.rows), default=0)
         self.next -= 1
 
 
