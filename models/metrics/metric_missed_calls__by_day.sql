@@ -8,10 +8,6 @@ calls as (
     where is_external
 ),
 
-dates as (
-    select * from {{ ref('dim_dates') }}
-),
-
 connections as (
     select * from {{ ref('int_connections') }}
 ),
@@ -30,17 +26,14 @@ first_days as (
 
 days as (
     select
-        dates.date_day,
         coverage.source_key,
-        coverage.has_missed_calls
+        coverage.has_missed_calls,
+        {{ date_series('first_days.first_on', 'connections.as_of_on') }}::date as date_day
     from coverage
     inner join first_days
         on coverage.source_key = first_days.source_key
     inner join connections
         on coverage.source_key = connections.source_key
-    inner join dates
-        on first_days.first_on <= dates.date_day
-        and connections.as_of_on >= dates.date_day
 ),
 
 counted as (

@@ -14,6 +14,7 @@ from orchestration.settings import PROJECT_DIR
 from sources.demo.store import PortalStore
 from tests.conftest import DemoRun
 from tests.reference.calls import call_groups
+from tests.reference.missed_calls import PhoneCall, missed_cases
 from tests.reference.records import read_store
 from tests.reference.rules import Rules
 from tests.reference.telephony import (
@@ -476,7 +477,8 @@ def test_overlapping_calls_of_an_extension_are_named_and_no_others(demo_run: Dem
         str(call_id) for entry in demo_run.planted["shared_line"] for call_id in entry["call_ids"]
     }
     assert named - on_shared_line == {
-        entry["pbx_call_ids"][1] for entry in demo_run.planted_in_exchange["overlapping_calls"]
+        f"{entry['pbx_call_ids'][1]} (asterisk:office)"
+        for entry in demo_run.planted_in_exchange["overlapping_calls"]
     }
 
 
@@ -485,7 +487,7 @@ def test_calls_under_the_extension_of_a_dismissed_employee_are_named(demo_run: D
     assert entries
     for entry in entries:
         for call_id in entry["pbx_call_ids"]:
-            assert call_id in issues(demo_run, "Q3")
+            assert f"{call_id} (asterisk:office)" in issues(demo_run, "Q3")
             assert of_exchange(demo_run, call_id, "reporting_employee_key") == (-1,)
 
 
@@ -519,6 +521,54 @@ def test_missed_callers_and_what_became_of_them_are_calls_of_their_number(
         assert len(contacts) == (entry["state"] in ("in_time", "late"))
         assert {row[2:] for row in contacts} <= {(True, True)}
         assert not any(row[3] for row in tries)
+
+
+def test_missed_cases_have_their_state_in_the_register(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted_in_exchange["missed_cases"]:
+        found = rows(
+            demo_run,
+            "select case_state, missed_count, attempts_count, strftime(first_missed_at, "
+            "'%Y-%m-%dT%H:%M:%S+00:00') from metrics.metric_missed_calls__by_case "
+            "where phone_e164 = ?",
+            entry["phone"],
+        )
+        missed, tries = len(entry["pbx_call_ids"]), len(entry["attempt_call_ids"])
+        assert found == [(entry["state"], missed, tries, entry["first_missed_at"])]
+
+
+def test_cases_of_the_demo_equal_the_reference(demo_run: DemoRun) -> None:
+    known_until = rows(demo_run, "select known_until_at from intermediate.int_call_coverage")
+    given = rows(
+        demo_run,
+        "select call_key, source_key, started_at, direction = 'inbound', is_answered, "
+        "talk_seconds, client_key, phone_e164 from marts.fct_calls "
+        "where is_external and direction in ('inbound', 'outbound')",
+    )
+    expected = missed_cases([PhoneCall(*row) for row in given], known_until[0][0])
+    found = rows(
+        demo_run,
+        "select first_call_key, missed_count, attempts_count, contact_call_key, case_state "
+        "from metrics.metric_missed_calls__by_case",
+    )
+    told = {(c.first_call, c.missed, c.attempts, c.contact, c.state) for c in expected}
+    assert len(found) == len(expected) > 1_000
+    assert set(found) == told
+
+
+def test_who_calls_by_mobile_calls_past_the_telephony(demo_run: DemoRun) -> None:
+    for entry in demo_run.planted_in_exchange["calls_by_mobile"]:
+        ((past, crm),) = rows(
+            demo_run,
+            "select sum(crm_only_count), sum(crm_count) "
+            "from metrics.metric_call_sources__by_employee as sources "
+            "inner join marts.dim_employees as employees "
+            "on sources.reporting_employee_key = employees.employee_key "
+            "where employees.employee_id = ?",
+            entry["user_id"],
+        )
+        # The writer counts from the CRM's first call on, the metric from the exchange's.
+        assert entry["calls_without_pbx"] * 0.9 < past <= entry["calls_without_pbx"]
+        assert past / crm > 0.4
 
 
 def test_a_pipeline_without_new_deals_is_shown_with_zeros(demo_run: DemoRun) -> None:

@@ -2,7 +2,7 @@
 with calls as (
     select
         *,
-        coalesce(call_id::varchar, pbx_call_id) as shown_id
+        coalesce(call_id::varchar, pbx_call_id || ' (' || pbx_source_key || ')') as shown_id
     from {{ ref('fct_calls') }}
 ),
 

@@ -270,7 +270,7 @@ class _Office:
         jitter, delta = rng.integers(0, 4, size=count), rng.integers(-3, 3, size=count)
         ring, seconds_late = rng.integers(2, 16, size=count), rng.integers(10, 61, size=count)
         spelling = rng.integers(0, 10, size=count)
-        nexts = self._next_starts()
+        nexts, ends = self._next_starts(), self._previous_ends()
         found: list[Conversation] = []
         counts = {"paired_by_id": 0, "paired_by_phone": 0}
         mobile = {user: {"calls": 0, "calls_without_pbx": 0} for user in self._mobile}
@@ -298,6 +298,8 @@ class _Office:
                 shift = -int(seconds_late[place])
                 if is_linked and late[place] < 0.02:
                     shift *= 10
+                if call.start + shift < ends[place] + _APART:
+                    shift = 0
             talk = max(1, call.seconds + int(delta[place])) if call.is_answered else 0
             # Nobody is made to speak in two calls at once.
             room = nexts[place] - call.start - talk - max(shift, 0) - 2
@@ -357,6 +359,15 @@ class _Office:
             nexts[place] = last.get(talker, self._clock)
             last[talker] = self._crm[place].start
         return nexts
+
+    def _previous_ends(self) -> list[int]:
+        """When the talker's earlier calls are over, by call."""
+        ends: list[int] = []
+        last: dict[int, int] = defaultdict(int)
+        for call in self._crm:
+            ends.append(last[call.talker])
+            last[call.talker] = max(last[call.talker], call.start + call.seconds)
+        return ends
 
     def _twin(
         self, call: CrmCall, at: int, talk: int, ring: int, path: float, rng: np.random.Generator
