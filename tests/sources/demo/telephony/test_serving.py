@@ -40,7 +40,7 @@ def test_a_stand_in_prints_the_secrets_and_answers_to_them(provider: str) -> Non
             rows = rows_of(reader, table, now - dt.timedelta(days=3), now)
             reader.close()
         finally:
-            process.terminate()
+            process.kill()
     # Of the forty some have not begun yet, and some providers tell one row a leg.
     assert len(set(keys_of(table, rows))) > 15
 
