@@ -28,7 +28,13 @@ def started(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("provider", sorted(STAND_INS))
+@pytest.mark.parametrize(
+    "provider",
+    [
+        pytest.param(provider, marks=[] if provider in ("mango", "uis") else [pytest.mark.long])
+        for provider in sorted(STAND_INS)
+    ],
+)
 def test_a_stand_in_prints_the_secrets_and_answers_to_them(provider: str) -> None:
     with started(provider, "--days", "2", "--calls-per-day", "20", "--zone", "UTC") as process:
         assert process.stdout is not None
