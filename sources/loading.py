@@ -378,12 +378,7 @@ def _uncounted_load(load: _Load, books: Books, entity: Entity) -> EntityLoad:
     held = books.rows_held(entity, None)
     reported = load.tally.reported.get(entity.name)
     if reported is None:
-        return EntityLoad(
-            entity.name,
-            entity.table,
-            rows_quarantined=load.tally.quarantined.get(entity.name, 0),
-            rows_raw=held,
-        )
+        return EntityLoad(entity.name, entity.table, rows_raw=held)
     return EntityLoad(
         entity.name,
         entity.table,

@@ -84,7 +84,6 @@ def test_a_provider_is_loaded_whole_and_then_from_some_days_before_the_last_load
         assert entity.rows_reported == (entity.rows_received if system == "uis" else None)
         assert entity.complete_up_to == NOON
         assert entity.problem is None
-        assert entity.rows_quarantined == 1
     # Both the session and its leg, of UIS.
     refused = telephony.query("select entity, reason, payload from raw.quarantine")
     assert sorted(entity for entity, _, _ in refused) == sorted(table.entity for table in tables)
