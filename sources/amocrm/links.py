@@ -14,8 +14,8 @@ _LINK = re.compile(rb',"_links":\{"self":\{"href":"[!#-\[\]-~]*(?:\\/[!#-\[\]-~]
 def cut_links(content: bytes) -> bytes:
     """A document without the links of single records, as far as they have the API's own form.
 
-    A page's own links stay where they lead to another one. A quarter of a page are links: cutting
-    them out takes a microsecond a lead, reading and dropping them took 3.
+    A page's own links stay where they lead to another one. Of a page of leads a sixth is cut out,
+    in a microsecond a lead; that saves a fifth of the memory of its rows, and 2 microseconds.
     """
     return _LINK.sub(b"", content)
 
