@@ -1,4 +1,4 @@
--- Calls bound to deals, all systems.
+-- Calls bound to cards, all systems.
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__call_bindings') }}
 ),
@@ -15,5 +15,5 @@ unioned as (
 
 select
     call_key,
-    deal_key
+    card_key
 from unioned

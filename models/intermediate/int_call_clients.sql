@@ -25,6 +25,10 @@ deals as (
     select * from {{ ref('int_deals') }}
 ),
 
+leads as (
+    select * from {{ ref('int_leads') }}
+),
+
 named as (
     select
         entities.call_key,
@@ -36,8 +40,8 @@ named as (
                 then {{ hash_key(["entities.source_key", "'company'", "contacts.company_id"]) }}
             when contacts.contact_id is not null
                 then {{ hash_key(["entities.source_key", "'contact'", "contacts.contact_id"]) }}
-            when deals.deal_id is not null
-                then deals.client_key
+            when deals.deal_id is not null then deals.client_key
+            else leads.client_key
         end as client_key,
         case
             when contacts.contact_id is not null
@@ -50,6 +54,9 @@ named as (
     left join deals
         on entities.source_key = deals.source_key
         and entities.deal_id = deals.deal_id
+    left join leads
+        on entities.source_key = leads.source_key
+        and entities.lead_id = leads.lead_id
 ),
 
 ordered as (

@@ -14,8 +14,8 @@ phones as (
     select * from {{ ref('int_client_phones') }}
 ),
 
-deals_of_clients as (
-    select * from {{ ref('int_deals_of_clients') }}
+cards_of_clients as (
+    select * from {{ ref('int_cards_of_clients') }}
 ),
 
 visits as (
@@ -97,10 +97,10 @@ shared_with_open_card as (
         shared_parties.call_key,
         shared_parties.client_key
     from shared_parties
-    inner join deals_of_clients
-        on shared_parties.party_key = deals_of_clients.party_key
+    inner join cards_of_clients
+        on shared_parties.party_key = cards_of_clients.party_key
     inner join visits
-        on deals_of_clients.deal_key = visits.deal_key
+        on cards_of_clients.card_key = visits.card_key
         and shared_parties.started_at >= visits.entered_at
         and shared_parties.started_at < visits.valid_to
     inner join pipelines

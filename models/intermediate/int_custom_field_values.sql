@@ -1,8 +1,26 @@
--- Long: one row per deal and named segment whose custom field has a value. The only place that
+-- Long: one row per card and named segment whose custom field has a value. The only place that
 -- unpacks the JSON column. The option of a list field shows its label; a field with several values
 -- at once stays as the system gives it.
 with deals as (
     select * from {{ ref('int_deals') }}
+),
+
+leads as (
+    select * from {{ ref('int_leads') }}
+),
+
+cards as (
+    select
+        deal_key as card_key,
+        source_key,
+        custom_fields
+    from deals
+    union all
+    select
+        lead_key as card_key,
+        source_key,
+        custom_fields
+    from leads
 ),
 
 segments as (
@@ -15,17 +33,17 @@ options as (
 
 keys as (
     select
-        deal_key,
+        card_key,
         source_key,
         custom_fields,
         {{ unnest_json_keys('custom_fields') }} as custom_field
-    from deals
+    from cards
     where custom_fields is not null
 ),
 
 unpacked as (
     select
-        keys.deal_key,
+        keys.card_key,
         keys.source_key,
         keys.custom_field,
         segments.segment_type,
@@ -37,7 +55,7 @@ unpacked as (
 )
 
 select
-    unpacked.deal_key,
+    unpacked.card_key,
     unpacked.segment_type,
     coalesce(options.option_label, unpacked.segment_value) as segment_value
 from unpacked

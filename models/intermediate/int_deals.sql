@@ -9,10 +9,25 @@ amocrm as (
     where is_counted
 ),
 
+leads as (
+    select * from {{ ref('int_leads') }}
+),
+
 unioned as (
     select * from bitrix24
     union all
     select * from amocrm
+),
+
+-- A deal comes from the lead it names, as long as that lead counts.
+with_lead as (
+    select
+        unioned.*,
+        leads.lead_key
+    from unioned
+    left join leads
+        on unioned.source_key = leads.source_key
+        and unioned.lead_id = leads.lead_id
 )
 
 select
@@ -24,6 +39,7 @@ select
     title,
     {{ hash_key(['source_key', 'pipeline_id']) }} as pipeline_key,
     {{ hash_key(['source_key', 'pipeline_id', 'stage_id']) }} as stage_key,
+    lead_key,
     is_return_customer,
     currency_code,
     amount,
@@ -33,14 +49,17 @@ select
         as owner_employee_key,
     case when moved_by_id is not null then {{ hash_key(['source_key', 'moved_by_id']) }} end
         as mover_employee_key,
+    case when created_by_id is not null then {{ hash_key(['source_key', 'created_by_id']) }} end
+        as creator_employee_key,
     created_at,
     moved_at,
     planned_close_at,
     source_id,
+    is_made_by_system,
     utm_source,
     utm_medium,
     utm_campaign,
     custom_fields,
     card_url,
     entity
-from unioned
+from with_lead

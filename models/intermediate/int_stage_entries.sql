@@ -1,4 +1,4 @@
--- Entries of deals into stages, all systems.
+-- Entries of cards into stages, all systems.
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__stage_entries') }}
 ),
@@ -8,15 +8,44 @@ amocrm as (
 ),
 
 unioned as (
-    select * from bitrix24
+    select
+        card_type,
+        card_key,
+        source_key,
+        entry_id,
+        id_order,
+        entered_at,
+        was_before_creation,
+        pipeline_id,
+        stage_id,
+        stage_semantics_code,
+        is_inferred,
+        is_recorded,
+        entity
+    from bitrix24
     union all
-    select * from amocrm
+    select
+        'deal' as card_type,
+        deal_key as card_key,
+        source_key,
+        entry_id,
+        id_order,
+        entered_at,
+        was_before_creation,
+        pipeline_id,
+        stage_id,
+        stage_semantics_code,
+        is_inferred,
+        is_recorded,
+        entity
+    from amocrm
 )
 
 select
-    {{ hash_key(['source_key', 'deal_id', 'entry_id']) }} as stage_entry_key,
+    {{ hash_key(['card_key', 'entry_id']) }} as stage_entry_key,
     source_key,
-    deal_key,
+    card_type,
+    card_key,
     id_order,
     entered_at,
     was_before_creation,

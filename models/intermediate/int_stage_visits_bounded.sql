@@ -5,8 +5,8 @@ with entries as (
     select * from {{ ref('int_stage_entries') }}
 ),
 
-deals as (
-    select * from {{ ref('int_deals') }}
+cards as (
+    select * from {{ ref('int_cards') }}
 ),
 
 stages as (
@@ -17,29 +17,30 @@ clamped as (
     select
         entries.stage_entry_key,
         entries.source_key,
-        entries.deal_key,
+        entries.card_type,
+        entries.card_key,
         entries.id_order,
         entries.entered_at as recorded_at,
-        greatest(entries.entered_at, deals.created_at) as entered_at,
+        greatest(entries.entered_at, cards.created_at) as entered_at,
         entries.was_before_creation,
-        deals.created_at,
+        cards.created_at,
         entries.pipeline_key,
         entries.stage_key,
         entries.entry_semantics,
         entries.is_inferred,
         lag(entries.stage_key) over (
-            partition by entries.deal_key
+            partition by entries.card_key
             order by entries.entered_at, entries.id_order
         ) as previous_stage_key
     from entries
-    inner join deals
-        on entries.deal_key = deals.deal_key
+    inner join cards
+        on entries.card_key = cards.card_key
 ),
 
 changes as (
     select
         *,
-        row_number() over (partition by deal_key order by recorded_at, id_order) as visit_number
+        row_number() over (partition by card_key order by recorded_at, id_order) as visit_number
     from clamped
     where previous_stage_key is null or previous_stage_key <> stage_key
 ),
@@ -54,8 +55,8 @@ started as (
 bounded as (
     select
         *,
-        lead(started_at) over (partition by deal_key order by visit_number) as left_at,
-        lead(stage_key) over (partition by deal_key order by visit_number) as next_stage_key
+        lead(started_at) over (partition by card_key order by visit_number) as left_at,
+        lead(stage_key) over (partition by card_key order by visit_number) as next_stage_key
     from started
 ),
 
@@ -73,14 +74,14 @@ with_semantics as (
 with_stage as (
     select
         *,
-        lag(stage_semantics) over deal as previous_semantics,
-        lag(pipeline_key) over deal as previous_pipeline_key,
+        lag(stage_semantics) over card as previous_semantics,
+        lag(pipeline_key) over card as previous_pipeline_key,
         row_number() over (
-            partition by deal_key, stage_key
+            partition by card_key, stage_key
             order by visit_number
         ) as stage_visit_number
     from with_semantics
-    window deal as (partition by deal_key order by visit_number)
+    window card as (partition by card_key order by visit_number)
 ),
 
 -- A run: neighbouring visits of the same semantics in one pipeline. It dates a close, so that a
@@ -110,7 +111,7 @@ runs as (
     select
         *,
         sum(run_start) over (
-            partition by deal_key order by visit_number rows unbounded preceding
+            partition by card_key order by visit_number rows unbounded preceding
         ) as run_number
     from run_starts
 )
@@ -118,7 +119,8 @@ runs as (
 select
     stage_entry_key as stage_visit_key,
     source_key,
-    deal_key,
+    card_type,
+    card_key,
     pipeline_key,
     stage_key,
     previous_stage_key,
@@ -126,10 +128,11 @@ select
     stage_semantics,
     visit_number,
     stage_visit_number,
+    run_number,
     started_at as entered_at,
     left_at,
     coalesce(left_at, {{ end_of_time() }}) as valid_to,
-    max(run_started_at) over (partition by deal_key, run_number) as semantics_since_at,
+    max(run_started_at) over (partition by card_key, run_number) as semantics_since_at,
     was_before_creation,
     is_inferred
 from runs

@@ -10,6 +10,10 @@ matched as (
     select * from {{ ref('int_calls_matched_to_cards') }}
 ),
 
+cards as (
+    select * from {{ ref('int_cards') }}
+),
+
 visits as (
     select * from {{ ref('int_stage_visits_bounded') }}
 ),
@@ -88,7 +92,10 @@ select
     coalesce(with_client.is_shared_number, false) as is_shared_number,
     case when credited.is_external then matched.match_method else 'not_external' end
         as match_method,
-    matched.deal_key,
+    cards.card_type,
+    matched.card_key,
+    cards.deal_key,
+    case cards.card_type when 'lead' then cards.lead_key end as lead_key,
     matched.stage_visit_key,
     visits.pipeline_key,
     visits.stage_key,
@@ -103,6 +110,8 @@ left join with_client
     on credited.call_key = with_client.call_key
 left join matched
     on credited.call_key = matched.call_key
+left join cards
+    on matched.card_key = cards.card_key
 left join visits
     on matched.stage_visit_key = visits.stage_visit_key
 left join employees

@@ -2,8 +2,21 @@ with deals as (
     select * from {{ ref('int_deals') }}
 ),
 
+leads as (
+    select * from {{ ref('int_leads') }}
+),
+
 states as (
-    select * from {{ ref('int_deal_states') }}
+    select * from {{ ref('int_card_states') }}
+    where card_type = 'deal'
+),
+
+closes as (
+    select * from {{ ref('int_deal_closes') }}
+),
+
+pipelines as (
+    select * from {{ ref('dim_pipelines') }}
 ),
 
 sources as (
@@ -12,10 +25,6 @@ sources as (
 
 custom_fields as (
     select * from {{ ref('int_custom_field_values') }}
-),
-
-owner_intervals as (
-    select * from {{ ref('int_owner_intervals') }}
 ),
 
 employees as (
@@ -32,70 +41,59 @@ rules as (
 
 segments as (
     select
-        deal_key,
+        card_key,
         max(segment_value) filter (where segment_type = 'product') as product_name,
         max(segment_value) filter (where segment_type = 'grade') as client_grade
     from custom_fields
-    group by deal_key
+    group by card_key
 ),
 
-dated as (
+-- When each client was first won: by a counted win in a pipeline of sales.
+first_wins as (
+    select
+        deals.client_key,
+        min(closes.closed_at) as first_won_at
+    from closes
+    inner join pipelines
+        on closes.pipeline_key = pipelines.pipeline_key
+        and pipelines.pipeline_role = 'sales'
+    inner join deals
+        on closes.deal_key = deals.deal_key
+    where closes.outcome = 'won' and closes.is_counted and deals.client_key is not null
+    group by deals.client_key
+),
+
+credited as (
     select
         deals.*,
         states.pipeline_key as current_pipeline_key,
         states.stage_key as current_stage_key,
         states.stage_entered_at,
-        states.deal_state,
+        states.card_state as deal_state,
         states.closed_at,
         states.first_closed_at,
         states.visits_count,
+        leads.created_at as lead_created_at,
+        -- No deal is won before it is made, so that it can't be its own predecessor.
+        coalesce(first_wins.first_won_at < deals.created_at, false) as is_repeat_client,
         created_days.date_day as created_on,
-        closed_days.date_day as closed_on
+        closes.closed_on,
+        closes.owner_employee_key as close_owner_employee_key,
+        closes.owner_basis
     from deals
     inner join states
-        on deals.deal_key = states.deal_key
+        on deals.deal_key = states.card_key
     inner join days as created_days
         on deals.created_at::date = created_days.utc_on
         and deals.created_at >= created_days.starts_at
         and deals.created_at < created_days.ends_at
-    left join days as closed_days
-        on states.closed_at::date = closed_days.utc_on
-        and states.closed_at >= closed_days.starts_at
-        and states.closed_at < closed_days.ends_at
-),
-
--- Who owned the deal when it was closed: the history of owners where the system keeps one. Else the
--- mover, if the move is the close and the mover is a person who was not dismissed on that day; else
--- the current owner.
-credited as (
-    select
-        dated.*,
-        case
-            when owner_intervals.deal_key is not null then 'history'
-            when
-                movers.employee_kind = 'person'
-                and dated.moved_at = dated.closed_at
-                and movers.former_from_on > dated.closed_on
-                then 'mover'
-            else 'current'
-        end as owner_basis,
-        case
-            when dated.closed_at is null then null
-            when owner_intervals.deal_key is not null then owner_intervals.owner_employee_key
-            when
-                movers.employee_kind = 'person'
-                and dated.moved_at = dated.closed_at
-                and movers.former_from_on > dated.closed_on
-                then dated.mover_employee_key
-            else dated.owner_employee_key
-        end as close_owner_employee_key
-    from dated
-    left join owner_intervals
-        on dated.deal_key = owner_intervals.deal_key
-        and dated.closed_at >= owner_intervals.owned_from
-        and dated.closed_at < owner_intervals.valid_to
-    left join employees as movers
-        on dated.mover_employee_key = movers.employee_key
+    left join closes
+        on deals.deal_key = closes.deal_key
+        and closes.is_current
+    left join leads
+        on deals.lead_key = leads.lead_key
+    left join first_wins
+        on deals.client_key = first_wins.client_key
 )
 
 select
@@ -118,6 +116,14 @@ select
     credited.amount,
     coalesce(credited.currency_code, rules.currency_code) as currency_code,
     credited.client_key,
+    credited.is_repeat_client,
+    credited.lead_key,
+    credited.lead_created_at,
+    case
+        when credited.is_made_by_system or coalesce(creators.employee_kind, 'nobody') <> 'person'
+            then 'system'
+        else 'person'
+    end as made_by,
     coalesce(credited.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
     case
         when credited.closed_at is not null
@@ -150,7 +156,9 @@ left join sources
     on credited.source_key = sources.source_key
     and credited.source_id = sources.source_id
 left join segments
-    on credited.deal_key = segments.deal_key
+    on credited.deal_key = segments.card_key
+left join employees as creators
+    on credited.creator_employee_key = creators.employee_key
 left join employees as owners
     on credited.owner_employee_key = owners.employee_key
 left join employees as close_owners

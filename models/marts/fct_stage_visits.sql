@@ -2,8 +2,8 @@ with visits as (
     select * from {{ ref('int_stage_visits_bounded') }}
 ),
 
-deals as (
-    select * from {{ ref('int_deals') }}
+cards as (
+    select * from {{ ref('int_cards') }}
 ),
 
 days as (
@@ -18,20 +18,19 @@ employees as (
     select * from {{ ref('dim_employees') }}
 ),
 
--- Who owned the deal when it entered the stage: the history of owners where the system keeps one.
+-- Who owned the card when it entered the stage.
 owned as (
     select
         visits.*,
-        coalesce(owner_intervals.owner_basis, 'current') as owner_basis,
-        case
-            when owner_intervals.deal_key is not null then owner_intervals.owner_employee_key
-            else deals.owner_employee_key
-        end as owner_employee_key
+        cards.deal_key,
+        case cards.card_type when 'lead' then cards.lead_key end as lead_key,
+        owner_intervals.owner_basis,
+        owner_intervals.owner_employee_key
     from visits
-    inner join deals
-        on visits.deal_key = deals.deal_key
-    left join owner_intervals
-        on visits.deal_key = owner_intervals.deal_key
+    inner join cards
+        on visits.card_key = cards.card_key
+    inner join owner_intervals
+        on visits.card_key = owner_intervals.card_key
         and visits.entered_at >= owner_intervals.owned_from
         and visits.entered_at < owner_intervals.valid_to
 )
@@ -39,7 +38,10 @@ owned as (
 select
     owned.stage_visit_key,
     owned.source_key,
+    owned.card_type,
+    owned.card_key,
     owned.deal_key,
+    owned.lead_key,
     owned.pipeline_key,
     owned.stage_key,
     owned.previous_stage_key,

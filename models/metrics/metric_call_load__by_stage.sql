@@ -1,5 +1,5 @@
 -- R5. Long: one table for any segment, so that a new segment needs no new model. Calls are first
--- summed per deal and talker, then spread over segments: segments multiply sums, not calls.
+-- summed per card and talker, then spread over segments: segments multiply sums, not calls.
 with calls as (
     select * from {{ ref('fct_calls') }}
     where is_external
@@ -7,6 +7,10 @@ with calls as (
 
 deals as (
     select * from {{ ref('fct_deals') }}
+),
+
+leads as (
+    select * from {{ ref('fct_leads') }}
 ),
 
 employees as (
@@ -44,7 +48,9 @@ summed as (
         pipeline_key,
         stage_key,
         case when stage_key is null then match_method else 'on_stage' end as call_place,
+        card_key,
         deal_key,
+        lead_key,
         reporting_employee_key,
         count(*) as calls_count,
         count(*) filter (where direction = 'inbound') as inbound_count,
@@ -101,11 +107,12 @@ by_source as (
     select
         summed.*,
         'source' as segment_type,
-        case when summed.deal_key is null then '(no card)' else deals.source_name end
-            as segment_value
+        coalesce(deals.source_name, leads.source_name, '(no card)') as segment_value
     from summed
     left join deals
         on summed.deal_key = deals.deal_key
+    left join leads
+        on summed.lead_key = leads.lead_key
 ),
 
 by_pipeline as (
@@ -130,13 +137,13 @@ by_custom_field as (
         summed.*,
         segment_types.segment_type,
         case
-            when summed.deal_key is null then '(no card)'
+            when summed.card_key is null then '(no card)'
             else coalesce(custom_fields.segment_value, '(not set)')
         end as segment_value
     from summed
     cross join segment_types
     left join custom_fields
-        on summed.deal_key = custom_fields.deal_key
+        on summed.card_key = custom_fields.card_key
         and segment_types.segment_type = custom_fields.segment_type
 ),
 

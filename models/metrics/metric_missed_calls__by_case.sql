@@ -14,6 +14,10 @@ deals as (
     select * from {{ ref('fct_deals') }}
 ),
 
+leads as (
+    select * from {{ ref('fct_leads') }}
+),
+
 clients as (
     select * from {{ ref('int_clients') }}
 ),
@@ -181,6 +185,7 @@ judged as (
         first_calls.phone_e164,
         last_calls.client_key,
         last_calls.deal_key,
+        last_calls.lead_key,
         coverage.known_until_at,
         coverage.has_missed_calls,
         cases.first_missed_at + {{ seconds('rules.callback_hours * 3600') }} as callback_until_at
@@ -232,7 +237,8 @@ select
     clients.client_name,
     clients.client_url,
     judged.deal_key,
-    deals.card_url,
+    judged.lead_key,
+    coalesce(deals.card_url, leads.card_url) as card_url,
     judged.has_missed_calls as is_complete
 from judged
 inner join dates
@@ -249,3 +255,5 @@ left join clients
     on judged.client_key = clients.client_key
 left join deals
     on judged.deal_key = deals.deal_key
+left join leads
+    on judged.lead_key = leads.lead_key

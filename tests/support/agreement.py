@@ -11,36 +11,53 @@ import duckdb
 from tests.reference.calls import call_load, calls
 from tests.reference.records import Portal
 from tests.reference.rules import Rules
-from tests.reference.stages import deal_closes, visits
+from tests.reference.stages import closes, deal_closes, lead_closes, repeat_deals, visits
 from tests.reference.telephony import PbxCall
 
 Rows = list[tuple[Any, ...]]
 
 _VISITS = """
     select
-        deals.deal_id, visits.visit_number, pipelines.pipeline_id,
+        visits.card_type, coalesce(deals.deal_id, leads.lead_id), visits.visit_number,
+        pipelines.pipeline_id,
         nullif(stages.stage_id, '(unknown)'), visits.stage_semantics,
         epoch_us(visits.entered_at), epoch_us(visits.left_at),
         visits.is_inferred, visits.was_before_creation
     from marts.fct_stage_visits as visits
-    inner join marts.fct_deals as deals on visits.deal_key = deals.deal_key
+    left join marts.fct_deals as deals on visits.deal_key = deals.deal_key
+    left join marts.fct_leads as leads on visits.lead_key = leads.lead_key
     inner join marts.dim_stages as stages on visits.stage_key = stages.stage_key
     inner join marts.dim_pipelines as pipelines on visits.pipeline_key = pipelines.pipeline_key
     where visits.source_key = ?
 """
 _DEALS = """
-    select deal_id, deal_state, epoch_us(closed_at), epoch_us(first_closed_at)
+    select deal_id, deal_state, epoch_us(closed_at), epoch_us(first_closed_at), is_repeat_client
     from marts.fct_deals where source_key = ?
+"""
+_LEADS = """
+    select lead_id, lead_state, epoch_us(closed_at)
+    from marts.fct_leads where source_key = ?
+"""
+_CLOSES = """
+    select
+        deals.deal_id, closes.close_number, closes.outcome, pipelines.pipeline_id, stages.stage_id,
+        epoch_us(closes.closed_at), epoch_us(closes.ended_at), closes.is_reopened, closes.is_counted
+    from marts.fct_deal_closes as closes
+    inner join marts.fct_deals as deals on closes.deal_key = deals.deal_key
+    inner join marts.dim_stages as stages on closes.stage_key = stages.stage_key
+    inner join marts.dim_pipelines as pipelines on closes.pipeline_key = pipelines.pipeline_key
+    where closes.source_key = ?
 """
 _CALLS = """
     select
         calls.call_id, calls.pbx_call_id, calls.direction, calls.is_external, calls.is_answered,
         calls.is_successful, calls.talk_seconds, calls.is_shared_number, calls.match_method,
-        deals.deal_id,
+        calls.card_type, coalesce(deals.deal_id, leads.lead_id),
         pipelines.pipeline_id, nullif(stages.stage_id, '(unknown)'), visits.visit_number,
         calls.is_ambiguous
     from marts.fct_calls as calls
     left join marts.fct_deals as deals on calls.deal_key = deals.deal_key
+    left join marts.fct_leads as leads on calls.lead_key = leads.lead_key
     left join marts.dim_stages as stages on calls.stage_key = stages.stage_key
     left join marts.dim_pipelines as pipelines on calls.pipeline_key = pipelines.pipeline_key
     left join marts.fct_stage_visits as visits on calls.stage_visit_key = visits.stage_visit_key
@@ -78,10 +95,12 @@ def differences(
         talkers: who had their extensions.
     """
     found_calls = calls(portal, rules, exchange, talkers)
+    repeated = repeat_deals(portal, rules)
     expected: dict[str, Rows] = {
         _VISITS: [
             (
-                visit.deal_id,
+                visit.card_type,
+                visit.card_id,
                 visit.position,
                 visit.category_id,
                 visit.stage_id,
@@ -94,8 +113,31 @@ def differences(
             for visit in visits(portal, rules)
         ],
         _DEALS: [
-            (deal.deal_id, deal.outcome, deal.closed_at, deal.first_closed_at)
+            (
+                deal.deal_id,
+                deal.outcome,
+                deal.closed_at,
+                deal.first_closed_at,
+                repeated[deal.deal_id],
+            )
             for deal in deal_closes(portal, rules)
+        ],
+        _LEADS: [
+            (lead.lead_id, lead.outcome, lead.closed_at) for lead in lead_closes(portal, rules)
+        ],
+        _CLOSES: [
+            (
+                close.deal_id,
+                close.number,
+                close.outcome,
+                close.category_id,
+                close.stage_id,
+                close.closed_at,
+                close.ended_at,
+                close.is_reopened,
+                close.is_counted,
+            )
+            for close in closes(portal, rules)
         ],
         _CALLS: [
             (
@@ -108,7 +150,8 @@ def differences(
                 call.talk_seconds,
                 call.is_shared_number,
                 call.match_method,
-                call.deal_id,
+                call.card_type,
+                call.card_id,
                 call.category_id,
                 call.stage_id,
                 call.visit_position,
@@ -132,7 +175,14 @@ def differences(
             if row.stage_id is not None
         ],
     }
-    names = {_VISITS: "visits", _DEALS: "deals", _CALLS: "calls", _LOAD: "call load"}
+    names = {
+        _VISITS: "visits",
+        _DEALS: "deals",
+        _LEADS: "leads",
+        _CLOSES: "closes",
+        _CALLS: "calls",
+        _LOAD: "call load",
+    }
     differing: dict[str, Rows] = {}
     for sql, wanted in expected.items():
         got = connection.execute(sql, [source_key]).fetchall()

@@ -6,6 +6,6 @@ with call_rows as (
 
 select
     call_key,
-    {{ hash_key(['source_key', 'entity_id']) }} as deal_key
+    {{ hash_key(['source_key', 'entity_id']) }} as card_key
 from call_rows
 group by call_key, source_key, entity_id

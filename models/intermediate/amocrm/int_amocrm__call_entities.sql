@@ -12,5 +12,7 @@ select
     source_key,
     case when entity_type = 'companies' then entity_id end as company_id,
     case when entity_type = 'contacts' then entity_id end as contact_id,
-    case when entity_type = 'leads' then entity_id end as deal_id
+    case when entity_type = 'leads' then entity_id end as deal_id,
+    -- amoCRM's leads are deals.
+    null::bigint as lead_id
 from call_rows

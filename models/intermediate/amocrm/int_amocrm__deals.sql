@@ -157,6 +157,7 @@ select
     -- The same two statuses in every pipeline.
     case flagged.status_id when 142 then 'S' when 143 then 'F' else 'P' end
         as stage_semantics_code,
+    null::bigint as lead_id,
     false as is_return_customer,
     flagged.account_currency_code as currency_code,
     flagged.amount,
@@ -184,6 +185,8 @@ select
     null::timestamp as planned_close_at,
     coalesce(mapped_sources.source_name, fields_by_lead.utm_source, tagged.source_name)
         as source_id,
+    -- What a robot or a form has made, the system itself says by its creator.
+    false as is_made_by_system,
     fields_by_lead.utm_source,
     fields_by_lead.utm_medium,
     fields_by_lead.utm_campaign,

@@ -1,5 +1,6 @@
--- Who was responsible for a lead, from its creation on. Only for leads whose events reach back to
--- their creation: of the others only the present owner is known.
+-- Who was responsible for a lead, from its creation on. Before the first event that is known of a
+-- lead whose events don't reach back to its creation, the owner whom that event replaced, or the
+-- present one, is taken: that is told apart.
 with changes as (
     select * from {{ ref('int_amocrm__owner_changes') }}
 ),
@@ -31,19 +32,26 @@ openings as (
         deals.created_at as owned_from,
         0::bigint as id_order,
         case when changes.lead_id is null then deals.owner_id else changes.owner_id_before end
-            as owner_id
+            as owner_id,
+        case
+            when
+                created.lead_id is not null
+                and (
+                    changes.lead_id is not null
+                    or deals.modified_at is null
+                    or deals.modified_at <= deals.as_of_at
+                )
+                then 'history'
+            else 'current'
+        end as owner_basis
     from deals
-    inner join created
+    left join created
         on deals.source_key = created.source_key
         and deals.deal_id = created.lead_id
     left join changes
         on deals.source_key = changes.source_key
         and deals.deal_id = changes.lead_id
         and changes.id_order = 1
-    where
-        changes.lead_id is not null
-        or deals.modified_at is null
-        or deals.modified_at <= deals.as_of_at
 ),
 
 entries as (
@@ -54,7 +62,8 @@ entries as (
         deals.deal_key,
         greatest(changes.changed_at, deals.created_at) as owned_from,
         changes.id_order,
-        changes.owner_id
+        changes.owner_id,
+        'history' as owner_basis
     from changes
     inner join deals
         on changes.source_key = deals.source_key
@@ -68,5 +77,6 @@ select
     id_order,
     owner_id,
     owned_from,
-    lead(owned_from) over (partition by deal_key order by id_order) as owned_until
+    lead(owned_from) over (partition by deal_key order by id_order) as owned_until,
+    owner_basis
 from entries

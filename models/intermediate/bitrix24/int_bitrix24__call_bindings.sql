@@ -1,4 +1,4 @@
--- One row per call and deal that the portal bound it to: through its activity or directly. The
+-- One row per call and card that the portal bound it to: through its activity or directly. The
 -- activity's owner is one of its bindings; the others count where they were asked for.
 with call_rows as (
     select * from {{ ref('int_bitrix24__call_rows') }}
@@ -12,8 +12,8 @@ activities as (
 
 activity_bindings as (
     select * from {{ ref('int_bitrix24__activity_bindings') }}
-    -- 2 is a deal (vendor's page crm/data-types, object_type)
-    where entity_type_id = 2
+    -- 1 is a lead, 2 a deal (vendor's page crm/data-types, object_type)
+    where entity_type_id in (1, 2)
 ),
 
 call_activities as (
@@ -21,7 +21,8 @@ call_activities as (
         call_rows.source_key,
         call_rows.call_key,
         activities.activity_id,
-        case when activities.owner_entity_type = 2 then activities.owner_entity_id end as deal_id
+        activities.owner_entity_type as entity_type_id,
+        activities.owner_entity_id as entity_id
     from call_rows
     inner join activities
         on call_rows.source_key = activities.source_key
@@ -32,13 +33,15 @@ bound as (
     select
         source_key,
         call_key,
-        deal_id
+        entity_type_id,
+        entity_id
     from call_activities
     union all
     select
         call_activities.source_key,
         call_activities.call_key,
-        activity_bindings.entity_id as deal_id
+        activity_bindings.entity_type_id,
+        activity_bindings.entity_id
     from call_activities
     inner join activity_bindings
         on call_activities.source_key = activity_bindings.source_key
@@ -47,14 +50,18 @@ bound as (
     select
         source_key,
         call_key,
-        entity_id as deal_id
+        case entity_type when 'LEAD' then 1 else 2 end as entity_type_id,
+        entity_id
     from call_rows
-    where entity_type = 'DEAL'
+    where entity_type in ('LEAD', 'DEAL')
 )
 
 select
     call_key,
-    {{ hash_key(['source_key', 'deal_id']) }} as deal_key
+    case entity_type_id
+        when 1 then {{ hash_key(['source_key', "'lead'", 'entity_id']) }}
+        else {{ hash_key(['source_key', 'entity_id']) }}
+    end as card_key
 from bound
-where deal_id is not null
-group by call_key, source_key, deal_id
+where entity_type_id in (1, 2) and entity_id is not null
+group by call_key, source_key, entity_type_id, entity_id

@@ -12,6 +12,7 @@ select
     source_key,
     case when entity_type = 'COMPANY' then entity_id end as company_id,
     case when entity_type = 'CONTACT' then entity_id end as contact_id,
-    case when entity_type = 'DEAL' then entity_id end as deal_id
+    case when entity_type = 'DEAL' then entity_id end as deal_id,
+    case when entity_type = 'LEAD' then entity_id end as lead_id
 from call_rows
 where entity_id is not null

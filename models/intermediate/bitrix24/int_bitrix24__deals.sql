@@ -40,6 +40,7 @@ select
     pipeline_id,
     stage_id,
     stage_semantics_code,
+    lead_id,
     is_return_customer,
     currency_code,
     amount,
@@ -61,6 +62,10 @@ select
     moved_at,
     planned_close_at,
     source_id,
+    -- Web forms, call-back widgets and chats (`1|TELEGRAM`): the creator named there is whoever the
+    -- form hands the card to.
+    coalesce(source_id in ('WEBFORM', 'CALLBACK') or contains(source_id, '|'), false)
+        as is_made_by_system,
     utm_source,
     utm_medium,
     utm_campaign,

@@ -4,6 +4,10 @@ with deals as (
     select * from {{ ref('int_bitrix24__deals') }}
 ),
 
+leads as (
+    select * from {{ ref('int_bitrix24__leads') }}
+),
+
 calls as (
     select * from {{ ref('stg_bitrix24__calls') }}
 ),
@@ -23,6 +27,16 @@ named as (
         source_key,
         created_by_id as employee_id
     from deals
+    union all
+    select
+        source_key,
+        owner_id as employee_id
+    from leads
+    union all
+    select
+        source_key,
+        created_by_id as employee_id
+    from leads
     union all
     select
         source_key,

@@ -1,4 +1,5 @@
--- Every pipeline of deals that the dictionary lists or once listed, or that a stage names.
+-- Every pipeline of deals that the dictionary lists or once listed, or that a stage names; leads
+-- have one of their own, always listed.
 with categories as (
     select * from {{ ref('stg_bitrix24__categories') }}
     -- 2 is a deal: invoices and smart processes have pipelines with ids of their own.
@@ -65,12 +66,17 @@ listed as (
 select
     coalesce(listed.source_key, named.source_key) as source_key,
     coalesce(listed.pipeline_id, named.pipeline_id) as pipeline_id,
-    coalesce(
-        nullif(listed.pipeline_name, ''),
-        'Pipeline ' || coalesce(listed.pipeline_id, named.pipeline_id)
-    ) as pipeline_name,
-    listed.pipeline_sort,
-    coalesce(listed.is_listed, false) as is_listed,
+    case
+        when named.pipeline_id = {{ leads_pipeline_id() }} then 'Leads'
+        else coalesce(
+            nullif(listed.pipeline_name, ''),
+            'Pipeline ' || coalesce(listed.pipeline_id, named.pipeline_id)
+        )
+    end as pipeline_name,
+    -- Leads come before deals.
+    case when named.pipeline_id = {{ leads_pipeline_id() }} then -1 else listed.pipeline_sort end
+        as pipeline_sort,
+    coalesce(listed.is_listed, named.pipeline_id = {{ leads_pipeline_id() }}) as is_listed,
     false as is_archived
 from listed
 full outer join named

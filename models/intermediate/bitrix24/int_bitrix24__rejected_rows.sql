@@ -1,6 +1,6 @@
 -- Rows that were read and are not, or not fully, counted, each with its sentence.
 with history as (
-    select * from {{ ref('stg_bitrix24__stage_history') }}
+    select * from {{ ref('int_bitrix24__card_history') }}
 ),
 
 calls as (
@@ -10,9 +10,9 @@ calls as (
 select
     'Q12' as rule_id,
     source_key,
-    'stage_history' as entity,
+    entity,
     history_id::varchar as record_id,
-    'History row ' || history_id || ' of deal ' || deal_id
+    'History row ' || history_id || ' of ' || card_type || ' ' || card_id
     || ' lay in the future when it was received: left out.' as sentence
 from history
 where entered_at > received_at

@@ -12,8 +12,45 @@ call_rows as (
     select * from {{ ref('int_bitrix24__call_rows') }}
 ),
 
+leads as (
+    select * from {{ ref('int_bitrix24__leads') }}
+),
+
 history as (
-    select * from {{ ref('stg_bitrix24__stage_history') }}
+    select * from {{ ref('int_bitrix24__card_history') }}
+),
+
+cards as (
+    select
+        'deal' as card_type,
+        source_key,
+        deal_id as card_id,
+        is_counted,
+        as_of_at
+    from deals
+    union all
+    select
+        'lead' as card_type,
+        source_key,
+        lead_id as card_id,
+        is_counted,
+        as_of_at
+    from leads
+),
+
+lead_counts as (
+    select
+        source_key,
+        'leads' as entity,
+        count(*) as rows_held,
+        count(*) filter (where is_deleted) as deleted_count,
+        0::bigint as template_count,
+        count(*) filter (where is_after_cut and not is_deleted) as waiting_count,
+        0::bigint as merged_count,
+        0::bigint as orphan_count,
+        0::bigint as other_count
+    from leads
+    group by source_key
 ),
 
 deal_counts as (
@@ -53,26 +90,29 @@ call_counts as (
 history_counts as (
     select
         history.source_key,
-        'stage_history' as entity,
+        history.entity,
         count(*) as rows_held,
         0::bigint as deleted_count,
         0::bigint as template_count,
         count(*) filter (
-            where deals.is_counted
-            and (history.entered_at > deals.as_of_at or history.entered_at > history.received_at)
+            where cards.is_counted
+            and (history.entered_at > cards.as_of_at or history.entered_at > history.received_at)
         ) as waiting_count,
         0::bigint as merged_count,
-        -- History of deals that don't count: deleted, templates, after the cut.
-        count(*) filter (where deals.deal_key is null or not deals.is_counted) as orphan_count,
+        -- History of cards that don't count: deleted, templates, after the cut.
+        count(*) filter (where cards.card_id is null or not cards.is_counted) as orphan_count,
         0::bigint as other_count
     from history
-    left join deals
-        on history.source_key = deals.source_key
-        and history.deal_id = deals.deal_id
-    group by history.source_key
+    left join cards
+        on history.source_key = cards.source_key
+        and history.card_type = cards.card_type
+        and history.card_id = cards.card_id
+    group by history.source_key, history.entity
 )
 
 select * from deal_counts
+union all
+select * from lead_counts
 union all
 select * from call_counts
 union all

@@ -1,13 +1,12 @@
--- One row per entry of a deal into a stage: the portal's history, or what can be inferred where a
--- deal has none. Rows after the cut wait; rows later than the server's clock when they were
+-- One row per entry of a card into a stage: the portal's history, or what can be inferred where a
+-- card has none. Rows after the cut wait; rows later than the server's clock when they were
 -- received are excluded (Q12 names them).
 with history as (
-    select * from {{ ref('stg_bitrix24__stage_history') }}
+    select * from {{ ref('int_bitrix24__card_history') }}
 ),
 
-deals as (
-    select * from {{ ref('int_bitrix24__deals') }}
-    where is_counted
+cards as (
+    select * from {{ ref('int_bitrix24__cards') }}
 ),
 
 stages as (
@@ -16,55 +15,60 @@ stages as (
 
 recorded as (
     select
-        deals.source_key,
-        deals.deal_key,
-        deals.deal_id,
+        cards.card_type,
+        cards.card_key,
+        cards.source_key,
+        cards.card_id,
         history.history_id::varchar as entry_id,
         history.history_id as id_order,
         history.entered_at,
-        history.entered_at < deals.created_at as was_before_creation,
+        history.entered_at < cards.created_at as was_before_creation,
         -- A row without a pipeline stands in the deal's own.
-        coalesce(history.pipeline_id, deals.pipeline_id) as pipeline_id,
+        coalesce(history.pipeline_id, cards.pipeline_id) as pipeline_id,
         history.stage_id,
         history.stage_semantics_code,
         false as is_inferred,
         true as is_recorded,
-        'stage_history' as entity
+        history.entity
     from history
-    inner join deals
-        on history.source_key = deals.source_key
-        and history.deal_id = deals.deal_id
+    inner join cards
+        on history.source_key = cards.source_key
+        and history.card_type = cards.card_type
+        and history.card_id = cards.card_id
     where
-        history.entered_at <= deals.as_of_at
+        history.entered_at <= cards.as_of_at
         and history.entered_at <= history.received_at
 ),
 
 without_history as (
     select
-        deals.*,
+        cards.*,
+        case cards.card_type when 'lead' then 'lead_stage_history' else 'stage_history' end
+            as entity,
         -- The dictionary's semantics; where it does not know the stage, the card's own.
         case
             when stages.is_known then stages.stage_semantics
-            when deals.stage_semantics_code = 'S' then 'won'
-            when deals.stage_semantics_code = 'F' then 'lost'
+            when cards.stage_semantics_code = 'S' then 'won'
+            when cards.stage_semantics_code = 'F' then 'lost'
             else 'open'
         end as stage_semantics
-    from deals
+    from cards
     left join recorded
-        on deals.deal_key = recorded.deal_key
+        on cards.card_key = recorded.card_key
     left join stages
-        on deals.source_key = stages.source_key
-        and deals.pipeline_id = stages.pipeline_id
-        and deals.stage_id = stages.stage_id
-    where recorded.deal_key is null
+        on cards.source_key = stages.source_key
+        and cards.pipeline_id = stages.pipeline_id
+        and cards.stage_id = stages.stage_id
+    where recorded.card_key is null
 ),
 
 -- A closed card without history stood on an unknown open stage until the system's close time.
 inferred_opening as (
     select
+        card_type,
+        card_key,
         source_key,
-        deal_key,
-        deal_id,
+        card_id,
         'opening' as entry_id,
         0::bigint as id_order,
         created_at as entered_at,
@@ -75,29 +79,30 @@ inferred_opening as (
             as stage_semantics_code,
         true as is_inferred,
         false as is_recorded,
-        'stage_history' as entity
+        entity
     from without_history
 ),
 
 inferred_closing as (
     select
+        card_type,
+        card_key,
         source_key,
-        deal_key,
-        deal_id,
+        card_id,
         'closing' as entry_id,
         1::bigint as id_order,
-        greatest(moved_at, created_at) as entered_at,
-        coalesce(moved_at < created_at, false) as was_before_creation,
+        greatest(final_at, created_at) as entered_at,
+        coalesce(final_at < created_at, false) as was_before_creation,
         pipeline_id,
         stage_id,
         stage_semantics_code,
         true as is_inferred,
         false as is_recorded,
-        'stage_history' as entity
+        entity
     from without_history
     where
         stage_semantics <> 'open'
-        and greatest(moved_at, created_at) <= as_of_at
+        and greatest(final_at, created_at) <= as_of_at
 )
 
 select * from recorded

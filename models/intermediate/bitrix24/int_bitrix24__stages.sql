@@ -1,21 +1,35 @@
--- Every stage of deals that the dictionary lists or once listed, or the history or a deal names. A
+-- Every stage of deals and leads that the dictionary lists or once listed, or the history or a card
+-- names. A
 -- deleted stage keeps its last known name and semantics; one that no load has seen, the id.
 with statuses as (
     select * from {{ ref('stg_bitrix24__statuses') }}
-    where dictionary = 'DEAL_STAGE' or dictionary like 'DEAL\_STAGE\_%' escape '\'
+    where
+        dictionary in ('STATUS', 'DEAL_STAGE') or dictionary like 'DEAL\_STAGE\_%' escape '\'
 ),
 
 versions as (
     select * from {{ ref('stg_bitrix24__status_versions') }}
-    where dictionary = 'DEAL_STAGE' or dictionary like 'DEAL\_STAGE\_%' escape '\'
+    where
+        dictionary in ('STATUS', 'DEAL_STAGE') or dictionary like 'DEAL\_STAGE\_%' escape '\'
 ),
 
 history as (
-    select * from {{ ref('stg_bitrix24__stage_history') }}
+    select * from {{ ref('int_bitrix24__card_history') }}
 ),
 
 deals as (
     select * from {{ ref('stg_bitrix24__deals') }}
+),
+
+leads as (
+    select * from {{ ref('stg_bitrix24__leads') }}
+),
+
+-- The dictionary of leads' stages is there in every portal, also in one that works without leads.
+portals_with_leads as (
+    select source_key
+    from leads
+    group by source_key
 ),
 
 connections as (
@@ -62,17 +76,23 @@ known as (
     where newest_versions.age = 1 and statuses.status_id is null
 ),
 
--- Funnel 0 has no suffix: DEAL_STAGE, the others are DEAL_STAGE_1, DEAL_STAGE_2…
+-- Funnel 0 has no suffix: DEAL_STAGE, the others are DEAL_STAGE_1, DEAL_STAGE_2…; of leads: STATUS.
 listed as (
     select
-        source_key,
-        coalesce(try_cast(nullif(substr(dictionary, 12), '') as bigint), 0) as pipeline_id,
-        status_id as stage_id,
-        status_name as stage_name,
-        status_sort as stage_sort,
-        semantics_code,
-        is_listed
+        known.source_key,
+        case
+            when known.dictionary = 'STATUS' then {{ leads_pipeline_id() }}
+            else coalesce(try_cast(nullif(substr(known.dictionary, 12), '') as bigint), 0)
+        end as pipeline_id,
+        known.status_id as stage_id,
+        known.status_name as stage_name,
+        known.status_sort as stage_sort,
+        known.semantics_code,
+        known.is_listed
     from known
+    left join portals_with_leads
+        on known.source_key = portals_with_leads.source_key
+    where known.dictionary <> 'STATUS' or portals_with_leads.source_key is not null
 ),
 
 named_rows as (
@@ -89,6 +109,13 @@ named_rows as (
         stage_id,
         stage_semantics_code
     from deals
+    union all
+    select
+        source_key,
+        {{ leads_pipeline_id() }} as pipeline_id,
+        stage_id,
+        stage_semantics_code
+    from leads
 ),
 
 named as (

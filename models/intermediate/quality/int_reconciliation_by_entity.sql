@@ -22,6 +22,10 @@ deals as (
     select * from {{ ref('fct_deals') }}
 ),
 
+leads as (
+    select * from {{ ref('fct_leads') }}
+),
+
 calls as (
     select * from {{ ref('fct_calls') }}
 ),
@@ -48,6 +52,13 @@ marts as (
     inner join system_deals
         on deals.deal_key = system_deals.deal_key
     group by deals.source_key, system_deals.entity
+    union all
+    select
+        source_key,
+        'leads' as entity,
+        count(*) as rows_in_marts
+    from leads
+    group by source_key
     union all
     select
         unified_calls.origin_source_key as source_key,

@@ -1,4 +1,4 @@
--- One row per deal: where it stands, since when, and when it was closed.
+-- One row per card: where it stands, since when, and when it was closed.
 -- Closed at = start of the current uninterrupted run of won (lost) visits in one pipeline.
 with visits as (
     select * from {{ ref('int_stage_visits_bounded') }}
@@ -11,20 +11,21 @@ current_visits as (
 
 firsts as (
     select
-        deal_key,
+        card_key,
         count(*) as visits_count,
         min(case when stage_semantics in ('won', 'lost') then entered_at end) as first_closed_at
     from visits
-    group by deal_key
+    group by card_key
 )
 
 select
-    current_visits.deal_key,
+    current_visits.card_key,
+    current_visits.card_type,
     current_visits.pipeline_key,
     current_visits.stage_key,
     current_visits.stage_visit_key as current_stage_visit_key,
     current_visits.entered_at as stage_entered_at,
-    current_visits.stage_semantics as deal_state,
+    current_visits.stage_semantics as card_state,
     case
         when
             current_visits.stage_semantics in ('won', 'lost')
@@ -34,4 +35,4 @@ select
     firsts.visits_count
 from current_visits
 inner join firsts
-    on current_visits.deal_key = firsts.deal_key
+    on current_visits.card_key = firsts.card_key
