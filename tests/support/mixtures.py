@@ -45,7 +45,7 @@ _BINDINGS = """
     select calls.source_key, calls.call_id, deals.deal_id
     from intermediate.int_call_bindings as bindings
     inner join marts.fct_calls as calls on bindings.call_key = calls.call_key
-    inner join marts.fct_deals as deals on bindings.deal_key = deals.deal_key
+    inner join marts.fct_deals as deals on bindings.card_key = deals.deal_key
     where calls.source_key in (select unnest(?))
 """
 _IN_REPORTS = """
