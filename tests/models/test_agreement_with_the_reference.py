@@ -141,7 +141,7 @@ def test_the_random_portals_reach_every_match_method(random_companies: Built) ->
         methods = connection.execute(
             "select match_method, count(*) from marts.fct_calls group by all"
         ).fetchall()
-    assert len(methods) == 10
+    assert len(methods) == 13
     assert min(count for _, count in methods) >= 5, methods
 
 

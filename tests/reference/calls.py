@@ -1,7 +1,7 @@
 """Calls, the cards they belong to, and the call load (SPEC §1 "client", §2 "Calls", R5).
 
-First slice: no leads, so the methods that need a lead never apply. A call is the CRM's row (or its
-rows of one CALL_ID), with what the telephony knows of it, or the telephony's alone.
+A call is the CRM's row (or its rows of one CALL_ID), with what the telephony knows of it, or the
+telephony's alone.
 """
 
 from __future__ import annotations
@@ -16,18 +16,31 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from tests.reference.phones import e164
-from tests.reference.records import CallRow, Deal, Portal
+from tests.reference.records import CallRow, Deal, Lead, Portal
 from tests.reference.rules import DAY, MINUTE, SECOND, PipelineRole, Rules
-from tests.reference.stages import Visit, index_at, known_deals, run_start, visits_by_deal
+from tests.reference.stages import (
+    CardKey,
+    CardType,
+    Client,
+    Visit,
+    client_of_card,
+    index_at,
+    known_deals,
+    known_leads,
+    run_start,
+    visits_by_card,
+)
 from tests.reference.telephony import PbxCall, pairs
 
-Client = tuple[Literal["contact", "company"], int]
 Direction = Literal["inbound", "outbound", "internal"]
 MatchMethod = Literal[
     "bound_deal",
+    "bound_lead",
     "only_open_deal",
     "chosen_open_deal",
+    "open_lead",
     "started_deal",
+    "started_lead",
     "before_deal",
     "after_close",
     "ignored_pipeline",
@@ -39,7 +52,8 @@ MatchMethod = Literal[
 _DIRECTIONS: dict[int, Direction] = {1: "outbound", 2: "inbound", 3: "inbound", 4: "outbound"}
 _INFORMATIONAL = 5
 _CALL_ACTIVITY = 2
-_DEAL = 2
+_CARD_TYPES: dict[int | str, CardType] = {1: "lead", 2: "deal", "LEAD": "lead", "DEAL": "deal"}
+"""By the number in activities and the word in calls."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +74,11 @@ class Call:
     client: Client | None
     is_shared_number: bool
     match_method: MatchMethod
-    deal_id: int | None
+    card_type: CardType | None
+    card_id: int | None
     category_id: int | None
     stage_id: str | None
-    """None without a card, and on the unknown open stage of a closed deal without history."""
+    """None without a card, and on the unknown open stage of a closed card without history."""
     visit_position: int | None
     is_ambiguous: bool
 
@@ -168,7 +183,7 @@ def call_load(found: Iterable[Call], rules: Rules) -> list[CallLoad]:
         load,
         key=lambda row: (
             row.called_on,
-            -1 if row.category_id is None else row.category_id,
+            float("-inf") if row.category_id is None else row.category_id,
             row.stage_id or "",
             row.bucket or "",
         ),
@@ -185,7 +200,7 @@ def local_date(instant: int, zone: ZoneInfo) -> dt.date:
 class _Caller:
     client: Client | None
     contact_ids: frozenset[int] = frozenset()
-    """The calling contacts: deals that name them are the client's cards too."""
+    """The calling contacts: cards that name them are the client's too."""
     is_shared_number: bool = False
 
 
@@ -224,7 +239,8 @@ def _call(rows: Sequence[CallRow], matcher: _Matcher, rules: Rules, twin: PbxCal
         client=caller.client,
         is_shared_number=caller.is_shared_number,
         match_method=match.method,
-        deal_id=visit.deal_id if visit else None,
+        card_type=visit.card_type if visit else None,
+        card_id=visit.card_id if visit else None,
         category_id=visit.category_id if visit else None,
         stage_id=visit.stage_id if visit else None,
         visit_position=visit.position if visit else None,
@@ -249,23 +265,34 @@ def _is_answered(row: CallRow) -> bool:
 
 
 class _Matcher:
-    """Finds the client of a call and the deal it belongs to, with the indexes for both."""
+    """Finds the client of a call and the card it belongs to, with the indexes for both."""
 
     def __init__(self, portal: Portal, rules: Rules, groups: Sequence[Sequence[CallRow]]) -> None:
         self._rules = rules
-        self._deals = {deal.id: deal for deal in known_deals(portal, rules)}
-        self._visits = visits_by_deal(portal, rules)
+        deals, leads = known_deals(portal, rules), known_leads(portal, rules)
+        self._cards: dict[CardKey, Deal | Lead] = {}
+        self._cards |= {("deal", deal.id): deal for deal in deals}
+        self._cards |= {("lead", lead.id): lead for lead in leads}
+        self._lead_of_deal: dict[CardKey, CardKey] = {
+            ("deal", deal.id): ("lead", deal.lead_id)
+            for deal in deals
+            if deal.lead_id and ("lead", deal.lead_id) in self._cards
+        }
+        self._deals_of_lead: dict[CardKey, list[CardKey]] = defaultdict(list)
+        for made, lead in self._lead_of_deal.items():
+            self._deals_of_lead[lead].append(made)
+        self._visits = visits_by_card(portal, rules)
         # Gap: contacts and activities are taken as they stand, without regard to the cut.
         self._contacts = {contact.id: contact for contact in portal.contacts}
         # Gap: an activity of another kind than a call binds no call.
-        self._deals_of_activity = {
+        self._cards_of_activity = {
             activity.id: {
-                entity_id
+                (_CARD_TYPES[entity_type], entity_id)
                 for entity_type, entity_id in (
                     (activity.owner_type_id, activity.owner_id),
                     *activity.bindings,
                 )
-                if entity_type == _DEAL
+                if entity_type in _CARD_TYPES
             }
             for activity in portal.activities
             if activity.type_id == _CALL_ACTIVITY
@@ -276,14 +303,14 @@ class _Matcher:
                 number = e164(phone, rules.default_region)
                 if number is not None:
                     self._contacts_of_number[number].add(contact.id)
-        self._deals_of_client: dict[Client, set[int]] = defaultdict(set)
-        self._deals_of_contact: dict[int, set[int]] = defaultdict(set)
-        for deal in self._deals.values():
-            client = _client_of_deal(deal)
+        self._cards_of_client: dict[Client, set[CardKey]] = defaultdict(set)
+        self._cards_of_contact: dict[int, set[CardKey]] = defaultdict(set)
+        for key, card in self._cards.items():
+            client = client_of_card(card)
             if client is not None:
-                self._deals_of_client[client].add(deal.id)
-            if deal.contact_id:
-                self._deals_of_contact[deal.contact_id].add(deal.id)
+                self._cards_of_client[client].add(key)
+            if card.contact_id:
+                self._cards_of_contact[card.contact_id].add(key)
         self._touches: dict[Client, list[int]] = defaultdict(list)
         for rows in groups:
             named = self._named_by_crm(rows) if _is_external(rows[0]) else None
@@ -312,9 +339,10 @@ class _Matcher:
                 return _Caller(self._client_of_contact(entity_id), frozenset({entity_id}))
             if entity_type == "COMPANY":
                 return _Caller(("company", entity_id))
-            # Gap: a deal as the CRM's entity names its client, but no calling contact.
-            if entity_type == "DEAL" and entity_id in self._deals:
-                client = _client_of_deal(self._deals[entity_id])
+            # Gap: a card as the CRM's entity names its client, but no calling contact.
+            if entity_type in _CARD_TYPES:
+                card = self._cards.get((_CARD_TYPES[entity_type], entity_id))
+                client = None if card is None else client_of_card(card)
                 if client is not None:
                     return _Caller(client)
         return None
@@ -337,9 +365,13 @@ class _Matcher:
     def _shared_number_order(self, caller: _Caller, row: CallRow) -> tuple[bool, float, int, int]:
         """Open card first, then latest touch, then lowest key: (3 contact, 4 company), then id."""
         assert caller.client is not None
+        started_at = row.call_start_date
         # Gap: cards in ignored pipelines are not "an open card" here.
-        cards = self._open_cards(caller, row.call_start_date, ("sales", "setter", "service"))
-        touched_at = self._latest_touch(caller.client, row.call_start_date)
+        cards = [
+            *self._open_deals(caller, started_at, ("sales", "setter", "service")),
+            *self._open_leads(caller, started_at),
+        ]
+        touched_at = self._latest_touch(caller.client, started_at)
         kind, number = caller.client
         return (
             not cards,
@@ -359,120 +391,181 @@ class _Matcher:
         return starts[position - 1] if position else None
 
     def _match_bound(self, rows: Sequence[CallRow]) -> _Match | None:
-        """Method 1, in whatever pipeline the deals are; None where no existing deal is bound."""
-        first, started_at = rows[0], rows[0].call_start_date
-        bound = {deal_id for deal_id in self._bindings(rows) if deal_id in self._deals}
-        if not bound:
-            return None
-        standing = [visit for visit in (self._visit_at(d, started_at) for d in bound) if visit]
+        """Methods 1 and 2, in whatever pipeline the deals are; None without an existing card."""
+        bound = {card for card in self._bindings(rows) if card in self._cards}
+        deals = {card for card in bound if card[0] == "deal"}
+        if deals:
+            return self._match_bound_deals(deals, rows[0])
+        return self._match_bound_leads(bound, rows[0]) if bound else None
+
+    def _bindings(self, rows: Sequence[CallRow]) -> Iterable[CardKey]:
+        for row in rows:
+            card_type = _CARD_TYPES.get((row.crm_entity_type or "").upper())
+            if card_type is not None and row.crm_entity_id:
+                yield card_type, row.crm_entity_id
+            if row.crm_activity_id:
+                yield from self._cards_of_activity.get(row.crm_activity_id, ())
+
+    def _match_bound_deals(self, deals: Collection[CardKey], row: CallRow) -> _Match:
+        started_at = row.call_start_date
+        standing = self._standing(deals, started_at)
         open_visits = [visit for visit in standing if visit.semantics == "open"]
         if open_visits:
             # Gap: a choice among several bound open deals is flagged ambiguous too; the order has
             # no word on pipeline roles.
-            return _Match("bound_deal", self._chosen(open_visits, first), len(open_visits) > 1)
+            return _Match("bound_deal", self._chosen(open_visits, row), len(open_visits) > 1)
         if standing:
             return _Match("after_close", self._latest_closed(standing)[1])
-        return self._match_created_later(bound, started_at)
+        # Gap: if the earliest came from no lead that existed, leads to which the call is bound
+        # beside it play no part.
+        lead = self._lead_of_deal.get(self._first_created(deals))
+        # Gap: a lead created in the instant of the call existed.
+        if lead is not None and self._cards[lead].date_create <= started_at:
+            # Gap: "as in 2" also where the deal made from a converted lead is another one than the
+            # bound deal, perhaps one that was there before the call.
+            return self._match_bound_leads([lead], row)
+        return self._match_created_later(deals, started_at)
 
-    def _bindings(self, rows: Sequence[CallRow]) -> Iterable[int | None]:
-        for row in rows:
-            if (row.crm_entity_type or "").upper() == "DEAL":
-                yield row.crm_entity_id
-            if row.crm_activity_id:
-                yield from self._deals_of_activity.get(row.crm_activity_id, ())
+    def _match_bound_leads(self, leads: Collection[CardKey], row: CallRow) -> _Match:
+        """Method 2: an open lead, else a converted one, else junk, else the next created."""
+        started_at = row.call_start_date
+        standing = self._standing(leads, started_at)
+        of_semantics: dict[str, list[Visit]] = defaultdict(list)
+        for visit in standing:
+            of_semantics[visit.semantics].append(visit)
+        if open_visits := of_semantics["open"]:
+            return _Match("bound_lead", self._chosen(open_visits, row), len(open_visits) > 1)
+        if converted := of_semantics["won"]:
+            # Gap: the latest conversion decides even if no deal was made from that lead, but one
+            # from another.
+            visit = self._latest_closed(converted)[1]
+            deals = self._deals_of_lead.get(visit.card)
+            if deals:
+                deal = self._first_created(deals)
+                visit = self._visit_at(deal, started_at) or self._visits[deal][0]
+            return _Match("bound_lead", visit)
+        if standing:
+            return _Match("bound_lead", self._latest_closed(standing)[1])
+        return _Match("bound_lead", self._visits[self._first_created(leads)][0])
 
-    def _match_created_later(self, deal_ids: Collection[int], started_at: int) -> _Match:
-        # Gap: of deals created at the same instant the lowest id is the first.
-        first = min(deal_ids, key=lambda deal_id: (self._deals[deal_id].date_create, deal_id))
+    def _match_created_later(self, cards: Collection[CardKey], started_at: int) -> _Match:
+        first = self._first_created(cards)
+        visit = self._visits[first][0]
+        if first[0] == "lead":
+            return _Match("started_lead", visit)
         # Gap: both ends of the windows (60 minutes, 30 days) are inside.
-        is_started = self._deals[first].date_create <= started_at + self._start_window
-        return _Match("started_deal" if is_started else "before_deal", self._visits[first][0])
+        is_started = self._cards[first].date_create <= started_at + self._start_window
+        return _Match("started_deal" if is_started else "before_deal", visit)
 
     def _match_client(self, row: CallRow, caller: _Caller) -> _Match:
-        """Methods 3, 4 and 6 to 10."""
+        """Methods 3 to 10."""
         if caller.client is None:
             return _Match("unknown_number")
         started_at = row.call_start_date
         ranks: list[tuple[PipelineRole, ...]] = [("sales", "setter"), ("service",)]
         for roles in ranks:
-            cards = self._open_cards(caller, started_at, roles)
-            if len(cards) == 1:
-                return _Match("only_open_deal", cards[0])
-            if cards:
-                return _Match("chosen_open_deal", self._chosen(cards, row), is_ambiguous=True)
-        # Gap: a deal that starts in an ignored pipeline is not started by a call.
+            deals = self._open_deals(caller, started_at, roles)
+            if len(deals) == 1:
+                return _Match("only_open_deal", deals[0])
+            if deals:
+                return _Match("chosen_open_deal", self._chosen(deals, row), is_ambiguous=True)
+        leads = self._open_leads(caller, started_at)
+        if leads:
+            return _Match("open_lead", self._chosen(leads, row), len(leads) > 1)
+        # Gap: a deal that starts in an ignored pipeline is not started by a call; a card that is
+        # born closed is.
         later = [
-            deal_id
-            for deal_id in self._cards(caller)
-            if started_at < self._deals[deal_id].date_create <= started_at + self._start_window
-            and self._role(self._visits[deal_id][0]) != "ignore"
+            card
+            for card in self._cards_of(caller)
+            if started_at < self._cards[card].date_create <= started_at + self._start_window
+            and not self._is_ignored(self._visits[card][0])
         ]
         if later:
             return self._match_created_later(later, started_at)
         closed = [
             visit
-            for deal_id in self._cards(caller)
-            if (visit := self._visit_at(deal_id, started_at)) is not None
+            for visit in self._standing(self._cards_of(caller), started_at)
+            if visit.card_type == "deal"
             and visit.semantics != "open"
-            and self._role(visit) != "ignore"
+            and not self._is_ignored(visit)
         ]
         if closed:
             closed_at, visit = self._latest_closed(closed)
             if started_at - closed_at <= self._rules.after_close_days * DAY:
                 return _Match("after_close", visit)
         # Gap: the bucket of ignored pipelines names no deal and no stage.
-        if self._open_cards(caller, started_at, ["ignore"]):
+        if self._open_deals(caller, started_at, ["ignore"]):
             return _Match("ignored_pipeline")
         return _Match("no_open_card")
 
-    def _cards(self, caller: _Caller) -> set[int]:
-        """The client's cards: deals whose client it is, or that name the calling contact."""
+    def _cards_of(self, caller: _Caller) -> set[CardKey]:
+        """The client's cards: those whose client it is, or that name the calling contact."""
         assert caller.client is not None
-        cards = set(self._deals_of_client.get(caller.client, ()))
+        cards = set(self._cards_of_client.get(caller.client, ()))
         for contact_id in caller.contact_ids:
-            cards |= self._deals_of_contact.get(contact_id, set())
+            cards |= self._cards_of_contact.get(contact_id, set())
         return cards
 
-    def _open_cards(
+    def _open_deals(
         self, caller: _Caller, instant: int, roles: Collection[PipelineRole]
     ) -> list[Visit]:
         """Visits on which the client's deals stood open at an instant.
 
         Gap: the role is that of the pipeline the deal was in at that instant, not now.
         """
-        standing = (self._visit_at(deal_id, instant) for deal_id in self._cards(caller))
-        return [v for v in standing if v and v.semantics == "open" and self._role(v) in roles]
+        return [
+            visit
+            for visit in self._standing(self._cards_of(caller), instant)
+            if visit.card_type == "deal"
+            and visit.semantics == "open"
+            and self._rules.role_of(visit.category_id) in roles
+        ]
+
+    def _open_leads(self, caller: _Caller, instant: int) -> list[Visit]:
+        return [
+            visit
+            for visit in self._standing(self._cards_of(caller), instant)
+            if visit.card_type == "lead" and visit.semantics == "open"
+        ]
 
     def _chosen(self, open_visits: Sequence[Visit], row: CallRow) -> Visit:
         """Method 4's order: the talker's own, the latest stage entry, the lowest id."""
 
         def order(visit: Visit) -> tuple[bool, int, int]:
             # Gap: owner as of now, since Bitrix24 keeps no history of owners.
-            owner = self._deals[visit.deal_id].assigned_by_id
+            owner = self._cards[visit.card].assigned_by_id
             is_own = bool(row.portal_user_id) and owner == row.portal_user_id
-            return (not is_own, -visit.entered_at, visit.deal_id)
+            return (not is_own, -visit.entered_at, visit.card_id)
 
         return min(open_visits, key=order)
 
     def _latest_closed(self, closed_visits: Sequence[Visit]) -> tuple[int, Visit]:
-        """(closed at, visit) of the deal closed last, seen from those visits.
+        """(closed at, visit) of the card closed last, seen from those visits of one card type.
 
-        Gap: of two deals closed at the same instant the lowest id.
+        Gap: of two cards closed at the same instant the lowest id.
         """
 
         def closed_at(visit: Visit) -> int:
-            return run_start(self._visits[visit.deal_id], visit.position - 1)
+            return run_start(self._visits[visit.card], visit.position - 1)
 
-        latest = max(closed_visits, key=lambda visit: (closed_at(visit), -visit.deal_id))
+        latest = max(closed_visits, key=lambda visit: (closed_at(visit), -visit.card_id))
         return closed_at(latest), latest
 
-    def _visit_at(self, deal_id: int, instant: int) -> Visit | None:
-        stays = self._visits[deal_id]
+    def _first_created(self, cards: Collection[CardKey]) -> CardKey:
+        # Gap: of cards created at the same instant deals before leads, then the lowest id.
+        return min(cards, key=lambda card: (self._cards[card].date_create, card))
+
+    def _standing(self, cards: Collection[CardKey], instant: int) -> list[Visit]:
+        """Where those of the cards stood that existed at an instant."""
+        return [visit for card in cards if (visit := self._visit_at(card, instant)) is not None]
+
+    def _visit_at(self, card: CardKey, instant: int) -> Visit | None:
+        stays = self._visits[card]
         index = index_at(stays, instant)
         return stays[index] if index >= 0 else None
 
-    def _role(self, visit: Visit) -> PipelineRole:
-        return self._rules.role_of(visit.category_id)
+    def _is_ignored(self, visit: Visit) -> bool:
+        return visit.card_type == "deal" and self._rules.role_of(visit.category_id) == "ignore"
 
     def _client_of_contact(self, contact_id: int) -> Client:
         company_id = self._contacts[contact_id].company_id
@@ -481,10 +574,3 @@ class _Matcher:
     @property
     def _start_window(self) -> int:
         return self._rules.call_starts_card_minutes * MINUTE
-
-
-def _client_of_deal(deal: Deal) -> Client | None:
-    # Gap: the main contact is the client itself, even if the contact belongs to a company.
-    if deal.company_id:
-        return ("company", deal.company_id)
-    return ("contact", deal.contact_id) if deal.contact_id else None

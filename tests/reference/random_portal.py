@@ -19,6 +19,8 @@ from tests.reference.records import (
     Contact,
     Deal,
     HistoryRow,
+    Lead,
+    LeadHistoryRow,
     Portal,
     Status,
 )
@@ -53,26 +55,46 @@ _STAGES: Mapping[int, Mapping[str, str | None]] = {
     0: {"NEW": None, "WORK": None, "WON": "S", "LOSE": "F", "APOLOGY": "F"},
     1: {"C1:NEW": None, "C1:CALLED": "", "C1:WON": "S", "C1:LOSE": "F"},
     2: {"C2:NEW": None, "C2:WORK": None, "C2:WON": "S", "C2:LOSE": "F"},
-    3: {"C3:NEW": None, "C3:WON": "S", "C3:LOSE": "F"},
+    3: {"C3:NEW": None, "C3:WORK": None, "C3:WON": "S", "C3:LOSE": "F"},
     # Ids of pipeline 0 with other semantics: a stage is (pipeline, id), never the id alone.
     4: {"NEW": None, "WORK": "F", "WON": "S", "C4:WORK": None},
+}
+# Ids of pipeline 0 here too, one of them with other semantics.
+_LEAD_STATUSES: Mapping[str, str | None] = {
+    "NEW": None,
+    "WORK": "",
+    "LOSE": None,
+    "CONVERTED": "S",
+    "JUNK": "F",
 }
 _UNKNOWN_STAGES = {"GONE_OPEN": "P", "GONE_WON": "S", "GONE_LOST": "F"}
 
 _PHONES = ("+7 (912) 345-67-01", "8 912 345 67 01", "79123456702", "+49 30 901820", "101", "hidden")
 
 
-def random_portal(rng: random.Random, deals: int = 7, calls: int = 16, contacts: int = 4) -> Portal:
-    """A portal of about that size; the same generator state gives the same portal."""
-    contact_ids, deal_ids = _ids(rng, contacts), _ids(rng, deals)
-    # Ids that nobody has: deleted records that others still name.
-    named_contacts: list[int | None] = [None, 0, *contact_ids, *contact_ids, _absent(contact_ids)]
+def random_portal(
+    rng: random.Random, deals: int = 8, leads: int = 6, calls: int = 24, contacts: int = 4
+) -> Portal:
+    """A portal of up to that size; the same generator state gives the same portal."""
+    # Mostly deals, mostly leads, or both: a client's open deal takes the calls from its leads, and
+    # either from a card that is created later.
+    deals, leads = rng.choice([(deals, 2), (1, leads), (deals, leads)])
+    contact_ids, deal_ids, lead_ids = _ids(rng, contacts), _ids(rng, deals), _ids(rng, leads)
+    # Often one client has most of the cards. The ids that nobody has are deleted records that
+    # others still name.
+    favourites = [rng.choice(contact_ids)] * rng.choice([0, 10, 20])
+    named_contacts: list[int | None] = [
+        None, 0, *contact_ids, *contact_ids, *favourites, _absent(contact_ids),
+    ]  # fmt: skip
     named_deals = [*deal_ids, *deal_ids, _absent(deal_ids)]
+    named_leads = [*lead_ids, *lead_ids, _absent(lead_ids)]
     companies = [None, 0, 9, 10, 1000]
     users = [None, 9, 10]
-    found_deals, history = _deals(rng, deal_ids, named_contacts, companies, users)
+    found_leads, lead_history = _leads(rng, lead_ids, named_contacts, companies, users)
+    found_deals, history = _deals(rng, deal_ids, named_contacts, companies, users, named_leads)
     activity_ids = _ids(rng, max(calls // 2, 1))
-    activities = tuple(_activity_of(rng, number, named_deals) for number in activity_ids)
+    named = {1: named_leads, 2: named_deals}
+    activities = tuple(_activity_of(rng, number, named) for number in activity_ids)
     return Portal(
         clock=_CLOCK,
         categories=tuple(
@@ -89,9 +111,22 @@ def random_portal(rng: random.Random, deals: int = 7, calls: int = 16, contacts:
         ),
         deals=found_deals,
         stage_history=history,
+        leads=found_leads,
+        lead_history=lead_history,
         activities=activities,
         calls=tuple(
-            _call_row(rng, call_id, named_contacts, companies, named_deals, activity_ids, users)
+            _call_row(
+                rng,
+                call_id,
+                {
+                    "CONTACT": named_contacts,
+                    "COMPANY": companies,
+                    "LEAD": named_leads,
+                    "DEAL": named_deals,
+                },
+                activity_ids,
+                users,
+            )
             for call_id in _ids(rng, calls)
         ),
     )
@@ -110,12 +145,14 @@ def write_portal(portal: Portal, path: Path | str) -> Path:
         raise FileExistsError(f"{path} exists: write each portal to a new file")
     clock = from_microseconds(portal.clock)
     # Records without an instant of their own are older than everything that names them.
+    cards: list[Deal | Lead] = [*portal.deals, *portal.leads]
+    moves: list[HistoryRow | LeadHistoryRow] = [*portal.stage_history, *portal.lead_history]
     oldest = min(
-        [portal.clock, *(d.date_create for d in portal.deals)]
-        + [row.created_time for row in portal.stage_history]
+        [portal.clock, *(card.date_create for card in cards)]
+        + [row.created_time for row in moves]
         + [row.call_start_date for row in portal.calls]
     )
-    owners = [deal.assigned_by_id for deal in portal.deals]
+    owners = [card.assigned_by_id for card in cards]
     talkers = [row.portal_user_id for row in portal.calls]
     with PortalStore(path) as store:
         store.create()
@@ -126,6 +163,8 @@ def write_portal(portal: Portal, path: Path | str) -> Path:
         store.insert("contact", (_contact(c, oldest) for c in portal.contacts))
         store.insert("deal", (_deal(d, portal.clock) for d in portal.deals))
         store.insert("stage_history", _history(portal))
+        store.insert("lead", (_lead(lead, portal.clock) for lead in portal.leads))
+        store.insert("lead_stage_history", _lead_history(portal))
         store.insert("activity", (_activity(a, oldest) for a in portal.activities))
         store.insert("binding", _bindings(portal))
         store.insert("call", (_call(row) for row in portal.calls))
@@ -158,12 +197,21 @@ def _ids(rng: random.Random, count: int) -> list[int]:
     return sorted(rng.sample(pool, count))
 
 
-def _activity_of(rng: random.Random, activity_id: int, named_deals: Sequence[int]) -> Activity:
+def _activity_of(
+    rng: random.Random, activity_id: int, named: Mapping[int, Sequence[int]]
+) -> Activity:
     """A call, rarely another kind; half of them bound to more than their owner."""
-    owner = (rng.choice([2, 2, 2, 1, 3]), rng.choice(named_deals))
-    # Ids of leads, contacts and companies are those of deals too: the type tells them apart.
-    found = [(rng.choice([2, 2, 2, 1, 3, 4]), rng.choice(named_deals)) for _ in range(3)]
-    further = found[: rng.choice([0, 0, 0, 1, 2, 3])]
+    main = rng.choice([1, 2])
+
+    def entity(types: Sequence[int]) -> tuple[int, int]:
+        # Mostly of one type. Ids of contacts and companies are those of deals too: the type tells
+        # them apart.
+        entity_type = rng.choice([main, main, main, *types])
+        return entity_type, rng.choice(named.get(entity_type, named[2]))
+
+    owner = entity([1, 2, 3])
+    found = [entity([1, 2, 3, 4]) for _ in range(5)]
+    further = found[: rng.choice([0, 0, 2, 3, 4, 5])]
     return Activity(
         id=activity_id,
         owner_type_id=owner[0],
@@ -193,21 +241,95 @@ def _statuses() -> tuple[Status, ...]:
         )
         for number, (category, stage_id, semantics) in enumerate(stages, start=1)
     ]
-    # The dictionary holds other things than deal stages, with the same ids.
-    return (*deal_stages, Status(id=900, entity_id="SOURCE", status_id="NEW", name="Call"))
+    lead_statuses = [
+        Status(
+            id=number,
+            entity_id="STATUS",
+            status_id=status_id,
+            semantics=semantics,
+            name=status_id.title(),
+        )
+        for number, (status_id, semantics) in enumerate(_LEAD_STATUSES.items(), start=800)
+    ]
+    # The dictionary holds other things than stages, with the same ids.
+    source = Status(id=900, entity_id="SOURCE", status_id="NEW", name="Call")
+    return (*deal_stages, *lead_statuses, source)
 
 
-def _random_stage(rng: random.Random, category_id: int) -> tuple[str, str]:
+def _random_stage(rng: random.Random, stages: Mapping[str, str | None]) -> tuple[str, str]:
     """(stage id, its semantics code as the row says it), one in eight not in the dictionary."""
     if rng.random() < 0.125:
         stage_id = rng.choice(list(_UNKNOWN_STAGES))
         return stage_id, _UNKNOWN_STAGES[stage_id]
-    stages = _STAGES[category_id]
-    # Open stages twice: a client needs several open deals before one has to be chosen.
-    stage_id = rng.choice([*stages, *(stage for stage, code in stages.items() if not code)])
+    # Lost ones half as often: a client needs several open deals before one has to be chosen, and a
+    # won one before it is a repeat client.
+    stage_id = rng.choice([*stages, *(stage for stage, code in stages.items() if code != "F")])
     # A row may contradict the dictionary; the dictionary wins.
     wrong = rng.random() < 0.1
     return stage_id, rng.choice("PSF") if wrong else stages[stage_id] or "P"
+
+
+def _entry_times(rng: random.Random, created: int) -> list[int]:
+    """When a card's history has rows; one in five has none, some begin before the creation."""
+    if rng.random() >= 0.8:
+        return []
+    times = sorted(rng.choices(_INSTANTS, k=rng.choice([1, 1, 2, 3, 4, 6])))
+    if rng.random() < 0.7:
+        return [created, *(time for time in times if time >= created)]
+    return times
+
+
+def _history_ids(rng: random.Random, count: int) -> list[int]:
+    """Ids that don't follow time: at ties they decide, elsewhere they must not."""
+    ids = _ids(rng, count)
+    if rng.random() < 0.5:
+        rng.shuffle(ids)
+    return ids
+
+
+def _leads(
+    rng: random.Random,
+    lead_ids: Sequence[int],
+    named_contacts: Sequence[int | None],
+    companies: Sequence[int | None],
+    users: Sequence[int | None],
+) -> tuple[tuple[Lead, ...], tuple[LeadHistoryRow, ...]]:
+    found: list[Lead] = []
+    entries: list[tuple[int, int, str, str]] = []
+    for lead_id in lead_ids:
+        # Mostly before the deals that name it.
+        created = min(rng.choices(_INSTANTS, k=rng.choice([1, 2, 3])))
+        status_id, code = _random_status(rng)
+        for moved in _entry_times(rng, created):
+            if rng.random() < 0.8:  # else a row that repeats the status
+                status_id, code = _random_status(rng)
+            entries.append((lead_id, moved, status_id, code))
+        found.append(
+            Lead(
+                id=lead_id,
+                date_create=created,
+                status_id=status_id,
+                status_semantic_id=code,
+                date_closed=rng.choice([None, *_INSTANTS]),
+                company_id=rng.choice(companies) if rng.random() < 0.3 else None,
+                contact_id=rng.choice(named_contacts),
+                assigned_by_id=rng.choice(users),
+            )
+        )
+    if rng.random() < 0.3:
+        entries.append((_absent(lead_ids), rng.choice(_INSTANTS), "NEW", "P"))
+    history = [
+        LeadHistoryRow(row_id, *entry)
+        for row_id, entry in zip(_history_ids(rng, len(entries)), entries, strict=True)
+    ]
+    return tuple(found), tuple(sorted(history, key=lambda row: row.id))
+
+
+def _random_status(rng: random.Random) -> tuple[str, str]:
+    """Half of the leads are closed: an open one takes the calls of its client."""
+    if rng.random() < 0.4:
+        return "CONVERTED", "S"
+    return _random_stage(rng, _LEAD_STATUSES)
 
 
 def _deals(
@@ -216,25 +338,24 @@ def _deals(
     named_contacts: Sequence[int | None],
     companies: Sequence[int | None],
     users: Sequence[int | None],
+    named_leads: Sequence[int],
 ) -> tuple[tuple[Deal, ...], tuple[HistoryRow, ...]]:
     found: list[Deal] = []
     entries: list[tuple[int, int, int, str, str]] = []
+    # Most deals begin in the portal's main pipeline.
+    main = rng.choice([0, 0, 1, 1, 2, 3, 3, 3, 4])
     for deal_id in deal_ids:
         # Rather early, so that several deals of a client stand beside its calls.
-        created = min(rng.choices(_INSTANTS, k=2))
-        category = rng.choice(list(_STAGES))
-        stage_id, code = _random_stage(rng, category)
+        created = min(rng.choices(_INSTANTS, k=rng.choice([1, 2, 2])))
+        category = rng.choice([*_STAGES, *[main] * 15])
+        stage_id, code = _random_stage(rng, _STAGES[category])
         moved = rng.choice(_INSTANTS)
-        if rng.random() < 0.8:
-            times = sorted(rng.choices(_INSTANTS, k=rng.randint(1, 6)))
-            if rng.random() < 0.7:
-                times = [created, *(time for time in times if time >= created)]
-            for moved in times:
-                if rng.random() < 0.25:
-                    category = rng.choice(list(_STAGES))
-                if rng.random() < 0.8:  # else a row that repeats the stage, or takes its id along
-                    stage_id, code = _random_stage(rng, category)
-                entries.append((deal_id, moved, category, stage_id, code))
+        for moved in _entry_times(rng, created):
+            if rng.random() < 0.25:
+                category = rng.choice(list(_STAGES))
+            if rng.random() < 0.8:  # else a row that repeats the stage, or takes its id along
+                stage_id, code = _random_stage(rng, _STAGES[category])
+            entries.append((deal_id, moved, category, stage_id, code))
         found.append(
             Deal(
                 id=deal_id,
@@ -247,16 +368,14 @@ def _deals(
                 contact_id=rng.choice(named_contacts),
                 assigned_by_id=rng.choice(users),
                 is_recurring=rng.random() < 0.08,
+                lead_id=rng.choice([None, 0, *named_leads]),
             )
         )
     if rng.random() < 0.3:
         entries.append((_absent(deal_ids), rng.choice(_INSTANTS), 0, "NEW", "P"))
-    # Ids don't follow time: at ties they decide, elsewhere they must not.
-    history_ids = _ids(rng, len(entries))
-    if rng.random() < 0.5:
-        rng.shuffle(history_ids)
     history = [
-        HistoryRow(row_id, *entry) for row_id, entry in zip(history_ids, entries, strict=True)
+        HistoryRow(row_id, *entry)
+        for row_id, entry in zip(_history_ids(rng, len(entries)), entries, strict=True)
     ]
     return tuple(found), tuple(sorted(history, key=lambda row: row.id))
 
@@ -264,26 +383,18 @@ def _deals(
 def _call_row(
     rng: random.Random,
     call_id: int,
-    named_contacts: Sequence[int | None],
-    companies: Sequence[int | None],
-    named_deals: Sequence[int],
+    named: Mapping[str, Sequence[int | None]],
     activity_ids: Sequence[int],
     users: Sequence[int | None],
 ) -> CallRow:
-    entity_type = rng.choice([None, "", "CONTACT", "CONTACT", "COMPANY", "LEAD", "DEAL"])
-    named: Mapping[str, Sequence[int | None]] = {
-        "CONTACT": named_contacts,
-        "COMPANY": companies,
-        "LEAD": [9, 10],
-        "DEAL": named_deals,
-    }
-    has_activity = rng.random() < 0.25
+    entity_type = rng.choice([None, "", *["CONTACT"] * 4, "COMPANY", "LEAD", "DEAL"])
+    has_activity = rng.random() < 0.35
     return CallRow(
         id=call_id,
         call_start_date=rng.choice(_INSTANTS),
-        call_type=rng.choice([1, 1, 2, 2, 3, 4, 5]),
+        call_type=rng.choice([1] * 4 + [2] * 4 + [3, 4, 5]),
         call_id=rng.choice([None, "", "a", "b", *(f"call-{call_id}" for _ in range(8))]),
-        phone_number=rng.choice(_PHONES),
+        phone_number=rng.choice([*_PHONES, *_PHONES[:3] * 2]),
         portal_user_id=rng.choice(users),
         call_category=rng.choice(["external"] * 6 + [None, "", "internal"]),
         call_duration=rng.choice([0, 1, 39, 40, 41, 600]),
@@ -352,10 +463,12 @@ def _contact(contact: Contact, oldest: int) -> Row:
     }
 
 
+def _modified(created: int, moved: int | None, clock: int) -> int:
+    """The portal shows no change later than its clock, except to cards that are created later."""
+    return max(created, min(created if moved is None else moved, clock))
+
+
 def _deal(deal: Deal, clock: int) -> Row:
-    # The portal shows no change later than its clock, except to deals that are created later.
-    moved = deal.date_create if deal.moved_time is None else deal.moved_time
-    modified = max(deal.date_create, min(moved, clock))
     return {
         "ID": deal.id,
         "TITLE": f"Deal {deal.id}",
@@ -376,8 +489,35 @@ def _deal(deal: Deal, clock: int) -> Row:
         "MODIFY_BY_ID": deal.assigned_by_id,
         "MOVED_BY_ID": deal.assigned_by_id,
         "DATE_CREATE": deal.date_create,
-        "DATE_MODIFY": modified,
+        "DATE_MODIFY": _modified(deal.date_create, deal.moved_time, clock),
         "MOVED_TIME": deal.moved_time,
+        "LEAD_ID": deal.lead_id,
+        "CUSTOM": {},
+    }
+
+
+def _lead(lead: Lead, clock: int) -> Row:
+    modified = _modified(lead.date_create, lead.date_closed, clock)
+    return {
+        "ID": lead.id,
+        "TITLE": f"Lead {lead.id}",
+        "STATUS_ID": lead.status_id,
+        "STATUS_SEMANTIC_ID": lead.status_semantic_id,
+        "CURRENCY_ID": "RUB",
+        "OPPORTUNITY": "500.00",
+        "COMPANY_ID": lead.company_id,
+        "CONTACT_ID": lead.contact_id,
+        "ASSIGNED_BY_ID": lead.assigned_by_id,
+        "CREATED_BY_ID": lead.assigned_by_id,
+        "MODIFY_BY_ID": lead.assigned_by_id,
+        "MOVED_BY_ID": lead.assigned_by_id,
+        "DATE_CREATE": lead.date_create,
+        "DATE_MODIFY": modified,
+        "DATE_CLOSED": lead.date_closed,
+        # Not what a lead without history is closed by.
+        "MOVED_TIME": modified,
+        "PHONE": [],
+        "EMAIL": [],
         "CUSTOM": {},
     }
 
@@ -402,6 +542,23 @@ def _history(portal: Portal) -> Iterable[Row]:
             "CATEGORY_ID": row.category_id,
             "STAGE_SEMANTIC_ID": row.stage_semantic_id,
             "STAGE_ID": row.stage_id,
+        }
+
+
+def _lead_history(portal: Portal) -> Iterable[Row]:
+    """Rows with TYPE_ID: 1 created, 2 moved, 3 to a final status."""
+    seen: set[int] = set()
+    for row in sorted(portal.lead_history, key=lambda row: (row.created_time, row.id)):
+        is_final = row.status_semantic_id in ("S", "F")
+        type_id = 1 if row.owner_id not in seen else 3 if is_final else 2
+        seen.add(row.owner_id)
+        yield {
+            "ID": row.id,
+            "TYPE_ID": type_id,
+            "OWNER_ID": row.owner_id,
+            "CREATED_TIME": row.created_time,
+            "STATUS_SEMANTIC_ID": row.status_semantic_id,
+            "STATUS_ID": row.status_id,
         }
 
 

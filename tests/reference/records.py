@@ -25,7 +25,11 @@ class Category:
 
 @dataclass(frozen=True)
 class Status:
-    """A dictionary entry; a deal stage where `entity_id` is DEAL_STAGE or DEAL_STAGE_<category>."""
+    """A dictionary entry.
+
+    A deal stage where `entity_id` is DEAL_STAGE or DEAL_STAGE_<category>, a lead's where it is
+    STATUS.
+    """
 
     id: int
     entity_id: str
@@ -53,6 +57,8 @@ class Deal:
     contact_id: int | None = None
     assigned_by_id: int | None = None
     is_recurring: bool = False
+    lead_id: int | None = None
+    """The lead it was made from; such a lead may be gone."""
 
 
 @dataclass(frozen=True)
@@ -66,9 +72,31 @@ class HistoryRow:
 
 
 @dataclass(frozen=True)
+class Lead:
+    id: int
+    date_create: int
+    status_id: str
+    status_semantic_id: str | None = "P"
+    date_closed: int | None = None
+    company_id: int | None = None
+    contact_id: int | None = None
+    assigned_by_id: int | None = None
+
+
+@dataclass(frozen=True)
+class LeadHistoryRow:
+    id: int
+    owner_id: int
+    created_time: int
+    status_id: str
+    status_semantic_id: str | None = "P"
+
+
+@dataclass(frozen=True)
 class Activity:
     id: int
     owner_type_id: int
+    """1 is a lead, 2 a deal, 3 a contact, 4 a company."""
     owner_id: int
     type_id: int = 2
     """2 is a call."""
@@ -105,6 +133,8 @@ class Portal:
     contacts: tuple[Contact, ...] = ()
     deals: tuple[Deal, ...] = ()
     stage_history: tuple[HistoryRow, ...] = ()
+    leads: tuple[Lead, ...] = ()
+    lead_history: tuple[LeadHistoryRow, ...] = ()
     activities: tuple[Activity, ...] = ()
     calls: tuple[CallRow, ...] = ()
     utc_offset: int = 180
@@ -167,6 +197,7 @@ def read_store(path: Path | str) -> Portal:
                     contact_id=row["CONTACT_ID"],
                     assigned_by_id=row["ASSIGNED_BY_ID"],
                     is_recurring=bool(row["IS_RECURRING"]),
+                    lead_id=row["LEAD_ID"],
                 )
                 for row in rows("deal")
             ),
@@ -180,6 +211,29 @@ def read_store(path: Path | str) -> Portal:
                     stage_semantic_id=row["STAGE_SEMANTIC_ID"],
                 )
                 for row in rows("stage_history")
+            ),
+            leads=tuple(
+                Lead(
+                    id=row["ID"],
+                    date_create=_instant(row, "DATE_CREATE"),
+                    status_id=row["STATUS_ID"],
+                    status_semantic_id=row["STATUS_SEMANTIC_ID"],
+                    date_closed=row["DATE_CLOSED"],
+                    company_id=row["COMPANY_ID"],
+                    contact_id=row["CONTACT_ID"],
+                    assigned_by_id=row["ASSIGNED_BY_ID"],
+                )
+                for row in rows("lead")
+            ),
+            lead_history=tuple(
+                LeadHistoryRow(
+                    id=row["ID"],
+                    owner_id=row["OWNER_ID"],
+                    created_time=_instant(row, "CREATED_TIME"),
+                    status_id=row["STATUS_ID"],
+                    status_semantic_id=row["STATUS_SEMANTIC_ID"],
+                )
+                for row in rows("lead_stage_history")
             ),
             activities=tuple(
                 Activity(
