@@ -440,11 +440,11 @@ class TestEveryClose:
 
     def test_a_move_does_not_undo_a_setters_win(self) -> None:
         assert self.closes((1, 0, "WON", SETTER), (2, 10, "NEW")) == [
-            Close(5, 1, "won", SETTER, "WON", at(0), at(10), True, True)
+            Close(5, 1, "won", SETTER, "WON", at(0), at(10), False, True)
         ]
         # Nor does what follows in the other pipeline.
         assert self.closes((1, 0, "WON", SETTER), (2, 10, "NEW"), (3, 20, "LOST")) == [
-            Close(5, 1, "won", SETTER, "WON", at(0), at(10), True, True),
+            Close(5, 1, "won", SETTER, "WON", at(0), at(10), False, True),
             Close(5, 2, "lost", SALES, "LOST", at(20), None, False, True),
         ]
         assert self.closes((1, 0, "WON", SETTER), (2, 10, "WON")) == [
@@ -454,16 +454,17 @@ class TestEveryClose:
 
     def test_of_several_wins_of_a_setter_the_last_counts(self) -> None:
         rows: list[Move] = [(1, 0, "WON", SETTER), (2, 10, "NEW"), (3, 20, "NEW", SETTER)]
-        first = Close(5, 1, "won", SETTER, "WON", at(0), at(10), True, True)
+        first = Close(5, 1, "won", SETTER, "WON", at(0), at(10), False, True)
         assert self.closes(*rows) == [first]
         # The last one stands, has been moved on, or has been undone in the setter's pipeline.
         second = Close(5, 2, "won", SETTER, "WON", at(30), None, False, True)
-        uncounted = replace(first, is_counted=False)
+        # What another win has replaced is reopened, and no longer counts.
+        uncounted = replace(first, is_reopened=True, is_counted=False)
         rows.append((4, 30, "WON", SETTER))
         assert self.closes(*rows) == [uncounted, second]
-        moved_on = replace(second, ended_at=at(40), is_reopened=True)
+        moved_on = replace(second, ended_at=at(40))
         assert self.closes(*rows, (5, 40, "WORK")) == [uncounted, moved_on]
-        undone = replace(moved_on, is_counted=False)
+        undone = replace(moved_on, is_reopened=True, is_counted=False)
         assert self.closes(*rows, (5, 40, "WORK", SETTER)) == [uncounted, undone]
         # Undone, and only then moved.
         assert self.closes(*rows, (5, 40, "WORK", SETTER), (6, 50, "NEW")) == [uncounted, undone]

@@ -279,9 +279,11 @@ def _closes_of(stays: Sequence[Visit], rules: Rules) -> list[Close]:
                 stage_id=run.stage_id,
                 closed_at=run.entered_at,
                 ended_at=None if later is None else later.entered_at,
-                # Gap: into an open visit of another pipeline it is a reopening too, also of a
-                # setter's win, which counts nevertheless.
-                is_reopened=later is not None and later.semantics == "open",
+                # Gap: into an open visit of another pipeline it is a reopening too, but for a
+                # setter's win that counts.
+                is_reopened=(
+                    later is not None and later.semantics == "open" and not is_setters_win
+                ),
                 is_counted=later is None or is_setters_win,
             )
         )
