@@ -77,7 +77,9 @@ dated as (
         deals.owner_employee_key as current_owner_employee_key,
         owner_intervals.owner_employee_key as known_owner_employee_key,
         owner_intervals.owner_basis as known_owner_basis,
-        movers.employee_key as mover_employee_key,
+        -- Whether the last move of the deal was this close.
+        case when deals.moved_at = runs.closed_at then deals.mover_employee_key end
+            as mover_employee_key,
         -- A setter's win is not undone by what follows in other pipelines.
         runs.ended_at is not null
         and pipelines.pipeline_role = 'setter'
@@ -97,11 +99,17 @@ dated as (
         on runs.deal_key = owner_intervals.card_key
         and runs.closed_at >= owner_intervals.owned_from
         and runs.closed_at < owner_intervals.valid_to
+),
+
+credited as (
+    select
+        dated.*,
+        coalesce(
+            movers.employee_kind = 'person' and movers.former_from_on > dated.closed_on, false
+        ) as is_movers_close
+    from dated
     left join employees as movers
-        on deals.mover_employee_key = movers.employee_key
-        and runs.closed_at = deals.moved_at
-        and days.date_day < movers.former_from_on
-        and movers.employee_kind = 'person'
+        on dated.mover_employee_key = movers.employee_key
 )
 
 select
@@ -120,11 +128,12 @@ select
     ended_at is null or is_handed_over as is_counted,
     case
         when known_owner_basis in ('history', 'snapshot') then known_owner_employee_key
-        else coalesce(mover_employee_key, known_owner_employee_key)
+        when is_movers_close then mover_employee_key
+        else known_owner_employee_key
     end as owner_employee_key,
     case
         when known_owner_basis in ('history', 'snapshot') then known_owner_basis
-        when mover_employee_key is not null then 'mover'
+        when is_movers_close then 'mover'
         else 'current'
     end as owner_basis
-from dated
+from credited

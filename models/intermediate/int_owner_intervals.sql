@@ -10,7 +10,7 @@ bitrix24 as (
 unioned as (
     select
         source_key,
-        deal_key as card_key,
+        card_key,
         id_order,
         owner_id,
         owned_from,

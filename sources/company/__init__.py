@@ -37,6 +37,8 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("callback_hours", _INTEGER),
             pa.field("contact_seconds", _INTEGER),
             pa.field("shared_lines", _TEXT),
+            pa.field("mass_move_cards", _INTEGER),
+            pa.field("mass_move_minutes", _INTEGER),
         ]
     ),
     "working_hours": pa.schema(
@@ -187,6 +189,7 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
                 "currency_code": rules.company.currency,
                 "phone_region": rules.company.phone_region,
                 **rules.calls.model_dump(),
+                **rules.quality.model_dump(),
             }
         ],
         "connections": [

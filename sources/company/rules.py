@@ -159,6 +159,13 @@ class WorkingHoursSection(_Strict):
     sunday: _Hours = ""
 
 
+class QualitySection(_Strict):
+    """What counts as a mass move (Q14)."""
+
+    mass_move_cards: int = Field(default=20, ge=2, le=100_000)
+    mass_move_minutes: int = Field(default=5, ge=1, le=1440)
+
+
 class PublishSection(_Strict):
     """What publishing keeps."""
 
@@ -347,6 +354,7 @@ class CompanyRules(_Strict):
     calls: CallsSection = CallsSection()
     working_hours: WorkingHoursSection = WorkingHoursSection()
     publish: PublishSection = PublishSection()
+    quality: QualitySection = QualitySection()
     connections: ConnectionsSection
     segments: dict[Annotated[str, AfterValidator(_free_segment)], _SegmentFields] = {}
     """Segment to the custom field of deals that holds it, by system."""

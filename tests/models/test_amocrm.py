@@ -1061,7 +1061,7 @@ def bound_leads(company: Settings, call_id: int) -> list[int]:
         company,
         "select deals.deal_id from intermediate.int_call_bindings as bindings "
         "inner join marts.fct_calls as calls using (call_key) "
-        "inner join marts.fct_deals as deals on bindings.deal_key = deals.deal_key "
+        "inner join marts.fct_deals as deals on bindings.card_key = deals.deal_key "
         "where calls.source_key = 'amocrm:calls' and call_id = ? order by 1",
         call_id,
     )

@@ -73,7 +73,7 @@ entries as (
 
 select
     source_key,
-    deal_key,
+    deal_key as card_key,
     id_order,
     owner_id,
     owned_from,

@@ -14,5 +14,7 @@ select
     after_close_days,
     callback_hours,
     contact_seconds,
-    shared_lines
+    shared_lines,
+    mass_move_cards,
+    mass_move_minutes
 from source

@@ -1,0 +1,46 @@
+-- E-mails and chat sessions, up to the cut.
+with activities as (
+    select * from {{ ref('int_bitrix24__activity_kinds') }}
+    where activity_kind in ('email', 'chat')
+),
+
+bindings as (
+    select * from {{ ref('int_bitrix24__activity_cards') }}
+),
+
+deleted as (
+    select * from {{ ref('stg_bitrix24__deleted_records') }}
+    where entity = 'activities'
+),
+
+connections as (
+    select * from {{ ref('int_connections') }}
+)
+
+select
+    activities.source_key,
+    'activities' as entity,
+    activities.activity_id::varchar as record_id,
+    activities.activity_kind as message_type,
+    -- A session is both sides' talk in one record.
+    activities.activity_kind = 'chat' as is_session,
+    case activities.direction_code when 1 then 'inbound' when 2 then 'outbound' else 'unknown' end
+        as direction,
+    activities.responsible_id as employee_id,
+    coalesce(activities.started_at, activities.created_at) as sent_at,
+    bindings.card_type,
+    bindings.card_id,
+    deleted.record_id is not null as is_deleted,
+    activities.created_at > connections.as_of_at
+    or coalesce(activities.started_at, activities.created_at) > connections.as_of_at
+        as is_after_cut
+from activities
+inner join connections
+    on activities.source_key = connections.source_key
+left join bindings
+    on activities.source_key = bindings.source_key
+    and activities.activity_id = bindings.activity_id
+left join deleted
+    on activities.source_key = deleted.source_key
+    and activities.activity_id = deleted.record_id
+    and activities.received_at <= deleted.noticed_at

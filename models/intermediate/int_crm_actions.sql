@@ -1,0 +1,160 @@
+-- What people did in the CRM, one row each, all systems. Calls are in fct_calls.
+with cards as (
+    select * from {{ ref('int_cards') }}
+),
+
+deals as (
+    select * from {{ ref('int_deals') }}
+),
+
+leads as (
+    select * from {{ ref('int_leads') }}
+),
+
+moves as (
+    select * from {{ ref('int_stage_moves') }}
+),
+
+changes as (
+    select * from {{ ref('int_card_changes') }}
+    where change_type = 'change'
+),
+
+comments as (
+    select * from {{ ref('int_comments') }}
+),
+
+messages as (
+    select * from {{ ref('int_messages') }}
+),
+
+tasks as (
+    select * from {{ ref('int_tasks') }}
+),
+
+deadline_moves as (
+    select * from {{ ref('int_deadline_moves') }}
+),
+
+unioned as (
+    select
+        'card_created' as action_type,
+        deal_key as record_key,
+        source_key,
+        created_at as acted_at,
+        creator_employee_key as employee_key,
+        deal_key as card_key,
+        false as is_lower_bound,
+        false as is_touch
+    from deals
+    union all
+    select
+        'card_created' as action_type,
+        lead_key as record_key,
+        source_key,
+        created_at as acted_at,
+        creator_employee_key as employee_key,
+        lead_key as card_key,
+        false as is_lower_bound,
+        false as is_touch
+    from leads
+    union all
+    select
+        'stage_move' as action_type,
+        stage_visit_key as record_key,
+        source_key,
+        moved_at as acted_at,
+        mover_employee_key as employee_key,
+        card_key,
+        is_lower_bound,
+        not is_mass_move as is_touch
+    from moves
+    union all
+    select
+        'card_changed' as action_type,
+        {{ hash_key(['card_key', 'changed_at']) }} as record_key,
+        source_key,
+        changed_at as acted_at,
+        employee_key,
+        card_key,
+        is_lower_bound,
+        false as is_touch
+    from changes
+    union all
+    select
+        'comment' as action_type,
+        comment_key as record_key,
+        source_key,
+        written_at as acted_at,
+        employee_key,
+        card_key,
+        false as is_lower_bound,
+        true as is_touch
+    from comments
+    union all
+    -- What a client writes is no touch of ours; a chat session is both sides' talk.
+    select
+        'message' as action_type,
+        message_key as record_key,
+        source_key,
+        sent_at as acted_at,
+        employee_key,
+        card_key,
+        false as is_lower_bound,
+        true as is_touch
+    from messages
+    where is_session or direction <> 'inbound'
+    union all
+    select
+        'task_created' as action_type,
+        task_key as record_key,
+        source_key,
+        created_at as acted_at,
+        creator_employee_key as employee_key,
+        card_key,
+        false as is_lower_bound,
+        false as is_touch
+    from tasks
+    union all
+    select
+        case task_kind when 'meeting' then 'meeting' else 'task_completed' end as action_type,
+        task_key as record_key,
+        source_key,
+        -- A meeting is a touch when it was held, whenever that was noted.
+        case
+            when task_kind = 'meeting' then coalesce(least(held_at, completed_at), completed_at)
+            else completed_at
+        end as acted_at,
+        completer_employee_key as employee_key,
+        card_key,
+        completed_at_basis = 'last_change' as is_lower_bound,
+        true as is_touch
+    from tasks
+    where is_completed
+    union all
+    select
+        'deadline_moved' as action_type,
+        deadline_move_key as record_key,
+        source_key,
+        moved_at as acted_at,
+        mover_employee_key as employee_key,
+        card_key,
+        is_lower_bound,
+        false as is_touch
+    from deadline_moves
+)
+
+select
+    {{ hash_key(['unioned.action_type', 'unioned.record_key']) }} as crm_action_key,
+    unioned.action_type,
+    unioned.record_key,
+    unioned.source_key,
+    unioned.acted_at,
+    unioned.employee_key,
+    cards.card_key,
+    unioned.is_lower_bound,
+    unioned.is_touch
+from unioned
+left join cards
+    on unioned.card_key = cards.card_key
+where unioned.acted_at is not null
