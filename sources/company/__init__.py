@@ -14,6 +14,8 @@ from sources.company.rules import (
     Company,
     CompanyRules,
     GenericSection,
+    GoalRow,
+    NormRow,
     read_company,
     working_minutes,
 )
@@ -21,6 +23,17 @@ from sources.company.rules import (
 __all__ = ["SCHEMAS", "Company", "CompanyRules", "company", "read_company"]
 
 _TEXT, _INTEGER = pa.string(), pa.int64()
+_MONEY = pa.decimal128(18, 2)
+_TARGET = (
+    pa.field("metric", _TEXT),
+    pa.field("source_key", _TEXT),
+    pa.field("pipeline_id", _INTEGER),
+    pa.field("stage_id", _TEXT),
+    pa.field("employee_id", _INTEGER),
+    pa.field("department", _TEXT),
+    pa.field("period", _TEXT),
+    pa.field("value", _MONEY),
+)
 
 SCHEMAS: Mapping[str, pa.Schema] = {
     "rules": pa.schema(
@@ -129,6 +142,45 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("line", _INTEGER),
         ]
     ),
+    "currency_rates": pa.schema(
+        [
+            pa.field("currency", _TEXT),
+            pa.field("valid_from", pa.date32()),
+            pa.field("rate", pa.decimal128(18, 8)),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "absences": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("employee_id", _INTEGER),
+            pa.field("from_on", pa.date32()),
+            pa.field("until_on", pa.date32()),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "owners": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("deal_id", _INTEGER),
+            pa.field("employee_id", _INTEGER),
+            pa.field("owned_from", pa.date32()),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "payments": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("deal_id", _INTEGER),
+            pa.field("paid_on", pa.date32()),
+            pa.field("amount", _MONEY),
+            pa.field("currency", _TEXT),
+            pa.field("payment_id", _TEXT),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "goals": pa.schema([*_TARGET, pa.field("starts_on", pa.date32()), pa.field("line", _INTEGER)]),
+    "norms": pa.schema([*_TARGET, pa.field("valid_from", pa.date32()), pa.field("line", _INTEGER)]),
     "telephony_values": pa.schema(
         [
             pa.field("source_key", _TEXT),
@@ -177,6 +229,17 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
     def lines(rows: tuple[Any, ...]) -> list[dict[str, Any]]:
         return [
             {**row.model_dump(exclude={"connection"}), "source_key": row.connection} for row in rows
+        ]
+
+    def targets(rows: tuple[GoalRow | NormRow, ...]) -> list[dict[str, Any]]:
+        return [
+            {
+                **row.model_dump(exclude={"connection", "stage"}),
+                "source_key": row.connection,
+                "pipeline_id": row.stage_place[0],
+                "stage_id": row.stage_place[1],
+            }
+            for row in rows
         ]
 
     return {
@@ -256,6 +319,15 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
         "employees": lines(given.employees),
         "extensions": lines(given.extensions),
         "talkers": lines(given.talkers),
+        "currency_rates": [row.model_dump() for row in given.currency_rates],
+        "absences": lines(given.absences),
+        "owners": lines(given.owners),
+        "payments": [
+            {**row, "currency": row["currency"] or rules.company.currency}
+            for row in lines(given.payments)
+        ],
+        "goals": targets(given.goals),
+        "norms": targets(given.norms),
         "segments": [
             {"segment_type": segment, "source_key": found.source_key, "field": field}
             for segment, fields in rules.segments.items()

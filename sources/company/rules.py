@@ -12,6 +12,7 @@ import re
 import tomllib
 import zoneinfo
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar, get_args
@@ -44,6 +45,10 @@ CallResult = Literal[
 TalkBasis = Literal["talk", "total", "unknown"]
 SharedLines = Literal["count", "hold_back", "spread"]
 StageRole = Literal["key", "qualified", "appointment", "proposal", "contract", "invoice", "payment"]
+Period = Literal["day", "week", "month", "quarter", "year"]
+
+METRIC_NAMES = Path(__file__).parents[2] / "transform" / "seeds" / "metric_names.csv"
+"""What goals and norms may be set for; dbt's seed, so that models know the same names."""
 
 
 # 17 ms each time, and every connection of a company may name one.
@@ -69,6 +74,25 @@ def _free_segment(name: str) -> str:
             + ", ".join(BUILT_IN_SEGMENTS)
         )
     return name
+
+
+@cache
+def metric_names() -> tuple[str, ...]:
+    """Metrics that goals and norms may name, in the order of the seed."""
+    with METRIC_NAMES.open(newline="", encoding="utf-8") as file:
+        return tuple(row["metric_name"] for row in csv.DictReader(file))
+
+
+def _known_metric(name: str) -> str:
+    if name not in metric_names():
+        raise ValueError(f"is not a metric: one of {', '.join(metric_names())}")
+    return name
+
+
+def _stage_of_a_pipeline(text: str | None) -> str | None:
+    if text is not None and not re.fullmatch(r"-?\d{1,18}:.+", text):
+        raise ValueError("must be <pipeline_id>:<stage_id>, such as 0:NEW or 1:C1:PREPARATION")
+    return text
 
 
 def _cron(text: str) -> str:
@@ -396,22 +420,30 @@ class CompanyRules(_Strict):
         return found[0]
 
 
-_OptionalDate = Annotated[dt.date | None, BeforeValidator(lambda text: text or None)]
+_empty_is_none = BeforeValidator(lambda text: text or None)
+_OptionalDate = Annotated[dt.date | None, _empty_is_none]
+_OptionalText = Annotated[str | None, _empty_is_none]
+_OptionalInteger = Annotated[int | None, _empty_is_none]
+_Amount = Annotated[Decimal, Field(max_digits=18, decimal_places=2)]
+_CURRENCY_PATTERN = r"^[A-Z]{3}$"
 
 
 class _CsvRow(_Strict):
     """A row of a csv file; `key_columns` may not stand twice."""
 
     key_columns: ClassVar[tuple[str, ...]]
+    connects_to: ClassVar[Literal["crm", "pbx"]] = "crm"
 
     line: int
     """Of the csv file, for messages."""
 
+    def key(self) -> tuple[object, ...] | None:
+        """What may not stand twice; None: nothing of this row."""
+        return tuple(getattr(self, column) for column in self.key_columns)
+
 
 class _ConnectionRow(_CsvRow):
     """A row about a record of one connection."""
-
-    connects_to: ClassVar[Literal["crm", "pbx"]] = "crm"
 
     connection: str
     """In the file a connection's name or source key, once read its source key."""
@@ -491,6 +523,145 @@ class CalendarRow(_CsvRow):
     """Such as `10:00-16:00`; empty: a day off."""
 
 
+class CurrencyRateRow(_CsvRow):
+    """`currency_rates.csv`: what a currency is worth from a day on."""
+
+    key_columns = ("currency", "valid_from")
+
+    currency: str = Field(pattern=_CURRENCY_PATTERN)
+    valid_from: dt.date
+    """First day; the rate holds until the next row of the currency."""
+    rate: Decimal = Field(gt=0, max_digits=18, decimal_places=8)
+    """Units of the company's currency for one unit."""
+
+
+class AbsenceRow(_ConnectionRow):
+    """`absences.csv`: days on which an employee does not work."""
+
+    key_columns = ("connection", "employee_id", "from_on")
+
+    employee_id: int
+    from_on: dt.date
+    until_on: dt.date
+    """First day back at work."""
+
+    @model_validator(mode="after")
+    def _has_a_day(self) -> AbsenceRow:
+        if self.until_on <= self.from_on:
+            raise ValueError(f"until_on must be after from_on ({self.from_on})")
+        return self
+
+
+class OwnerRow(_ConnectionRow):
+    """`owners.csv`: who owned a deal, whatever the system says."""
+
+    key_columns = ("connection", "deal_id", "owned_from")
+
+    deal_id: int
+    employee_id: int
+    owned_from: _OptionalDate
+    """First day; empty: from the deal's creation on."""
+
+
+class PaymentRow(_ConnectionRow):
+    """`payments.csv`: money received for a deal."""
+
+    key_columns = ("connection", "payment_id")
+
+    deal_id: int
+    paid_on: dt.date
+    amount: _Amount
+    currency: Annotated[Annotated[str, Field(pattern=_CURRENCY_PATTERN)] | None, _empty_is_none]
+    """Empty: the company's."""
+    payment_id: _OptionalText
+
+    def key(self) -> tuple[object, ...] | None:
+        """Payments without an id may be alike."""
+        return super().key() if self.payment_id else None
+
+
+class _TargetRow(_CsvRow):
+    """What is expected of an employee, a department or the whole company."""
+
+    metric: Annotated[str, AfterValidator(_known_metric)]
+    stage: Annotated[_OptionalText, AfterValidator(_stage_of_a_pipeline)]
+    """`<pipeline_id>:<stage_id>`, of entries into a stage; empty: into any."""
+    connection: _OptionalText
+    """Of the employee or the stage."""
+    employee_id: _OptionalInteger
+    department: _OptionalText
+    """Its name, in any system."""
+    period: Period
+    value: Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=2)]
+
+    @model_validator(mode="after")
+    def _is_for_one(self) -> _TargetRow:
+        if self.stage is not None and self.metric != "stage_entries":
+            raise ValueError("a stage stands with the metric stage_entries only")
+        if self.employee_id is not None and self.department is not None:
+            raise ValueError("is for an employee or for a department, not for both")
+        if self.employee_id is not None and self.connection is None:
+            raise ValueError("an employee_id needs its connection")
+        if self.connection is not None and self.employee_id is None and self.stage is None:
+            raise ValueError("a connection stands with an employee_id or a stage only")
+        return self
+
+    @property
+    def stage_place(self) -> tuple[int | None, str | None]:
+        """Pipeline and stage id of `stage`."""
+        if self.stage is None:
+            return None, None
+        pipeline_id, _, stage_id = self.stage.partition(":")
+        return int(pipeline_id), stage_id
+
+
+class GoalRow(_TargetRow):
+    """`goals.csv`: what is to be reached in one period."""
+
+    key_columns = (
+        "metric",
+        "stage",
+        "connection",
+        "employee_id",
+        "department",
+        "period",
+        "starts_on",
+    )
+
+    starts_on: dt.date
+    """First day of the period."""
+
+    @model_validator(mode="after")
+    def _starts_a_period(self) -> GoalRow:
+        day = self.starts_on
+        starts = {
+            "day": True,
+            "week": day.isoweekday() == 1,
+            "month": day.day == 1,
+            "quarter": day.day == 1 and day.month % 3 == 1,
+            "year": (day.month, day.day) == (1, 1),
+        }
+        if not starts[self.period]:
+            raise ValueError(f"starts_on must be the first day of a {self.period} (found {day})")
+        return self
+
+
+class NormRow(_TargetRow):
+    """`norms.csv`: what is expected in every period, until the next row about the same."""
+
+    key_columns = (
+        "metric",
+        "stage",
+        "connection",
+        "employee_id",
+        "department",
+        "period",
+        "valid_from",
+    )
+
+    valid_from: dt.date
+
+
 class Company(BaseModel):
     """A company's folder, read and validated."""
 
@@ -505,6 +676,12 @@ class Company(BaseModel):
     extensions: tuple[ExtensionRow, ...] = ()
     talkers: tuple[TalkerRow, ...] = ()
     calendar: tuple[CalendarRow, ...] = ()
+    currency_rates: tuple[CurrencyRateRow, ...] = ()
+    absences: tuple[AbsenceRow, ...] = ()
+    owners: tuple[OwnerRow, ...] = ()
+    payments: tuple[PaymentRow, ...] = ()
+    goals: tuple[GoalRow, ...] = ()
+    norms: tuple[NormRow, ...] = ()
 
 
 RowT = TypeVar("RowT", bound=_CsvRow)
@@ -531,6 +708,13 @@ def read_company(folder: Path) -> Company:
     rules = _read_toml(folder / "company.toml")
     crm = _source_keys(rules.crm_connections())
     pbx = _source_keys(rules.pbx_connections())
+    currency_rates = _read_csv(folder / "currency_rates.csv", CurrencyRateRow, {})
+    for rate in currency_rates:
+        if rate.currency == rules.company.currency:
+            raise InputError(
+                f"companies/{folder.name}/currency_rates.csv, line {rate.line}: {rate.currency} is "
+                "the company's own currency and needs no rate"
+            )
     return Company(
         key=folder.name,
         rules=rules,
@@ -541,6 +725,12 @@ def read_company(folder: Path) -> Company:
         extensions=_read_csv(folder / "extensions.csv", ExtensionRow, pbx),
         talkers=_read_csv(folder / "talkers.csv", TalkerRow, pbx),
         calendar=_read_csv(folder / "calendar.csv", CalendarRow, {}),
+        currency_rates=currency_rates,
+        absences=_read_csv(folder / "absences.csv", AbsenceRow, crm),
+        owners=_read_csv(folder / "owners.csv", OwnerRow, crm),
+        payments=_read_csv(folder / "payments.csv", PaymentRow, crm),
+        goals=_read_csv(folder / "goals.csv", GoalRow, crm),
+        norms=_read_csv(folder / "norms.csv", NormRow, crm),
     )
 
 
@@ -589,7 +779,8 @@ def _read_csv(
     if not path.exists():
         return ()
     shown = f"companies/{path.parent.name}/{path.name}"
-    rows: dict[tuple[object, ...], tuple[RowT, int]] = {}
+    rows: list[RowT] = []
+    lines: dict[tuple[object, ...], int] = {}
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, strict=True)
@@ -606,19 +797,20 @@ def _read_csv(
                     raise InputError(f"{place}: {len(cells)} values for {len(header)} columns")
                 given = dict(zip(header, cells, strict=True)) | {"line": str(reader.line_num)}
                 row = _read_row(place, given, form, connections)
-                key = tuple(getattr(row, column) for column in row.key_columns)
-                if key in rows:
-                    raise InputError(
-                        f"{place}: {', '.join(map(str, key))} stands in line {rows[key][1]} already"
-                    )
-                rows[key] = row, reader.line_num
+                key = row.key()
+                if key in lines:
+                    shown_key = ", ".join(str(part) for part in key if part is not None)
+                    raise InputError(f"{place}: {shown_key} stands in line {lines[key]} already")
+                if key is not None:
+                    lines[key] = reader.line_num
+                rows.append(row)
     except UnicodeDecodeError:
         raise InputError(f"{shown} is not UTF-8: save it as UTF-8.") from None
     except csv.Error as error:
         raise InputError(
             f"{shown}, line {reader.line_num}: is not readable as csv ({error})"
         ) from None
-    return tuple(row for row, _ in rows.values())
+    return tuple(rows)
 
 
 def _read_row(
@@ -628,18 +820,26 @@ def _read_row(
         row = form.model_validate(cells)
     except ValidationError as error:
         first = error.errors()[0]
+        if not first["loc"]:
+            # Of the row as a whole: what was found would be all of it.
+            raise InputError(f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
         raise InputError(f"{place}, column {first['loc'][0]}: {_problem(first)}") from None
-    if not isinstance(row, _ConnectionRow):
-        return row
-    if row.connection not in connections:
+    named: str | None = getattr(row, "connection", None)
+    if named is None:
+        if getattr(row, "stage", None) is None:
+            return row
+        only = {key for key in connections.values() if key is not None}
+        if len(only) != 1:
+            raise InputError(f"{place}: a stage needs its connection: the company has {len(only)}")
+        return row.model_copy(update={"connection": only.pop()})
+    if named not in connections:
         kind = "telephony connection" if row.connects_to == "pbx" else "CRM connection"
-        raise InputError(f"{place}: company.toml has no {kind} {row.connection!r}")
-    found = connections[row.connection]
+        raise InputError(f"{place}: company.toml has no {kind} {named!r}")
+    found = connections[named]
     if found is None:
-        systems = [key for key in connections if key.endswith(f":{row.connection}")]
+        systems = [key for key in connections if key.endswith(f":{named}")]
         raise InputError(
-            f"{place}: several systems have a connection {row.connection!r}: write "
-            f"{' or '.join(systems)}"
+            f"{place}: several systems have a connection {named!r}: write {' or '.join(systems)}"
         )
     return row.model_copy(update={"connection": found})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,202 @@ def test_connections_of_both_systems_are_told_apart_in_csv_files(company: Write)
         ("amocrm:shop", "Пётр Иванов", ""),
         ("bitrix24:main", "Ольга Орлова", ""),
     ]
+
+
+def test_an_absent_file_has_no_rows(company: Write) -> None:
+    read = read_company(company())
+    assert (read.currency_rates, read.absences, read.owners) == ((), (), ())
+    assert (read.payments, read.goals, read.norms) == ((), (), ())
+
+
+def test_rates_absences_owners_and_payments_are_read(company: Write) -> None:
+    read = read_company(
+        company(
+            currency_rates=["currency,valid_from,rate", "USD,2026-01-01,90.5", "USD,2026-02-01,91"],
+            absences=["connection,employee_id,from_on,until_on", "main,7,2026-03-02,2026-03-03"],
+            owners=[
+                "connection,deal_id,employee_id,owned_from",
+                "main,1,7,",
+                "main,1,8,2026-03-02",
+            ],
+            payments=[
+                "connection,deal_id,paid_on,amount,currency,payment_id",
+                "main,1,2026-03-02,100,,",
+                "main,1,2026-03-02,100,,",
+                "main,1,2026-03-03,-20.50,USD,R-1",
+            ],
+        )
+    )
+    assert [(row.currency, row.valid_from.month, row.rate) for row in read.currency_rates] == [
+        ("USD", 1, Decimal("90.5")),
+        ("USD", 2, Decimal(91)),
+    ]
+    (absence,) = read.absences
+    assert (absence.from_on, absence.until_on) == (dt.date(2026, 3, 2), dt.date(2026, 3, 3))
+    assert [(row.employee_id, row.owned_from) for row in read.owners] == [
+        (7, None),
+        (8, dt.date(2026, 3, 2)),
+    ]
+    assert [(row.amount, row.currency, row.payment_id) for row in read.payments] == [
+        (Decimal(100), None, None),
+        (Decimal(100), None, None),
+        (Decimal("-20.50"), "USD", "R-1"),
+    ]
+
+
+def test_goals_and_norms_are_for_an_employee_a_department_or_the_company(company: Write) -> None:
+    read = read_company(
+        company(
+            goals=[
+                "metric,stage,connection,employee_id,department,period,starts_on,value",
+                "won_amount,,,,,month,2026-03-01,1000000",
+                "won,,main,7,,quarter,2026-01-01,30",
+                "calls,,,,Sales,week,2026-03-02,500",
+                "stage_entries,1:C1:OFFER,,,Sales,year,2026-01-01,12",
+                "stage_entries,,,,,day,2026-03-02,0",
+            ],
+            norms=[
+                "metric,stage,connection,employee_id,department,period,valid_from,value",
+                "calls,,main,7,,day,2026-03-04,40",
+                "calls,,main,7,,day,2026-03-05,50",
+            ],
+        )
+    )
+    targets = [
+        (row.metric, row.stage_place, row.connection, row.employee_id, row.department)
+        for row in read.goals
+    ]
+    assert targets == [
+        ("won_amount", (None, None), None, None, None),
+        ("won", (None, None), "bitrix24:main", 7, None),
+        ("calls", (None, None), None, None, "Sales"),
+        ("stage_entries", (1, "C1:OFFER"), "bitrix24:main", None, "Sales"),
+        ("stage_entries", (None, None), None, None, None),
+    ]
+    assert [row.value for row in read.norms] == [40, 50]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"currency_rates": ["currency,valid_from,rate", "usd,2026-01-01,90"]},
+            ["currency_rates.csv, line 2, column currency:", "'usd'"],
+        ),
+        (
+            {"currency_rates": ["currency,valid_from,rate", "USD,2026-01-01,0"]},
+            ["currency_rates.csv, line 2, column rate:", "greater than 0"],
+        ),
+        (
+            {"currency_rates": ["currency,valid_from,rate", "RUB,2026-01-01,1"]},
+            ["currency_rates.csv, line 2: RUB is the company's own currency"],
+        ),
+        (
+            {"currency_rates": ["currency,valid_from,rate", *["USD,2026-01-01,90"] * 2]},
+            ["currency_rates.csv, line 3: USD, 2026-01-01 stands in line 2 already"],
+        ),
+        (
+            {"absences": ["connection,employee_id,from_on,until_on", *["main,7,2026-03-02,"]]},
+            ["absences.csv, line 2, column until_on:"],
+        ),
+        (
+            {
+                "absences": [
+                    "connection,employee_id,from_on,until_on",
+                    "main,7,2026-03-02,2026-03-02",
+                ]
+            },
+            ["absences.csv, line 2: until_on must be after from_on (2026-03-02)"],
+        ),
+        (
+            {"owners": ["connection,deal_id,employee_id,owned_from", *["main,1,7,", "main,1,8,"]]},
+            ["owners.csv, line 3: bitrix24:main, 1 stands in line 2 already"],
+        ),
+        (
+            {
+                "payments": [
+                    "connection,deal_id,paid_on,amount,currency,payment_id",
+                    "main,1,2026-03-02,100,RUB,A",
+                    "main,2,2026-03-02,100,RUB,A",
+                ]
+            },
+            ["payments.csv, line 3: bitrix24:main, A stands in line 2 already"],
+        ),
+        (
+            {
+                "payments": [
+                    "connection,deal_id,paid_on,amount,currency,payment_id",
+                    "main,1,2026-03-02,100.005,,",
+                ]
+            },
+            ["payments.csv, line 2, column amount:", "2 decimal places", "'100.005'"],
+        ),
+        (
+            {
+                "payments": [
+                    "connection,deal_id,paid_on,amount,currency,payment_id",
+                    "main,1,2026-03-02,100,Rub,",
+                ]
+            },
+            ["payments.csv, line 2, column currency:", "'Rub'"],
+        ),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_wrong_line_of_money_absences_and_owners_is_named(
+    company: Write, files: dict[str, Any], said: list[str]
+) -> None:
+    message = complaint(company(**files))
+    assert [words for words in said if words not in message] == [], message
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("call,,,,,day,2026-03-02,1", "column metric: is not a metric: one of calls, success"),
+        ("won,0:NEW,,,,day,2026-03-02,1", "a stage stands with the metric stage_entries only"),
+        ("stage_entries,NEW,,,,day,2026-03-02,1", "column stage: must be <pipeline_id>:<stage_id>"),
+        (
+            "won,,main,7,Sales,day,2026-03-02,1",
+            "is for an employee or for a department, not for both",
+        ),
+        ("won,,,7,,day,2026-03-02,1", "an employee_id needs its connection"),
+        ("won,,main,,,day,2026-03-02,1", "a connection stands with an employee_id or a stage"),
+        ("won,,other,7,,day,2026-03-02,1", "company.toml has no CRM connection 'other'"),
+        ("won,,,,,hour,2026-03-02,1", "column period: Input should be 'day'"),
+        ("won,,,,,day,2026-03-02,-1", "column value: Input should be greater than or equal to 0"),
+        ("won,,,,,week,2026-03-03,1", "starts_on must be the first day of a week"),
+        ("won,,,,,month,2026-03-02,1", "starts_on must be the first day of a month"),
+        ("won,,,,,quarter,2026-03-01,1", "starts_on must be the first day of a quarter"),
+        ("won,,,,,year,2026-02-01,1", "starts_on must be the first day of a year"),
+    ],
+)
+def test_a_wrong_goal_is_named_with_its_line(company: Write, line: str, said: str) -> None:
+    header = "metric,stage,connection,employee_id,department,period,starts_on,value"
+    message = complaint(company(goals=[header, "won,,,,,month,2026-03-01,5", line]))
+    assert message.startswith("companies/acme/goals.csv, line 3")
+    assert said in message, message
+
+
+def test_a_stage_of_a_company_with_two_systems_needs_its_connection(company: Write) -> None:
+    header = "metric,stage,connection,employee_id,department,period,valid_from,value"
+    message = complaint(
+        company(
+            toml=[*MINIMAL, "[connections.amocrm.shop]"],
+            norms=[header, "stage_entries,0:NEW,,,,day,2026-03-02,1"],
+        )
+    )
+    assert message == (
+        "companies/acme/norms.csv, line 2: a stage needs its connection: the company has 2"
+    )
+
+
+def test_equal_norms_stand_once(company: Write) -> None:
+    header = "metric,stage,connection,employee_id,department,period,valid_from,value"
+    message = complaint(company(norms=[header, *["won,,,,,day,2026-03-02,1"] * 2]))
+    assert message == (
+        "companies/acme/norms.csv, line 3: won, day, 2026-03-02 stands in line 2 already"
+    )
 
 
 def test_a_name_that_both_systems_have_must_say_its_system(company: Write) -> None:
