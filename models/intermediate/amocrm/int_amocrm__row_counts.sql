@@ -25,6 +25,14 @@ connections as (
     select * from {{ ref('int_connections') }}
 ),
 
+tasks as (
+    select * from {{ ref('int_amocrm__tasks') }}
+),
+
+messages as (
+    select * from {{ ref('int_amocrm__messages') }}
+),
+
 deal_counts as (
     select
         source_key,
@@ -49,6 +57,8 @@ placed_notes as (
             else 'company_notes'
         end as entity,
         notes.note_type in ('call_in', 'call_out') as is_call,
+        messages.record_id is not null as is_message,
+        coalesce(messages.is_after_cut, false) as is_waiting,
         call_rows.note_id,
         call_rows.is_representative
     from notes
@@ -56,6 +66,9 @@ placed_notes as (
         on notes.source_key = call_rows.source_key
         and notes.entity_type = call_rows.entity_type
         and notes.note_id = call_rows.note_id
+    left join messages
+        on notes.source_key = messages.source_key
+        and notes.entity_type || '/' || notes.note_id = messages.record_id
 ),
 
 call_counts as (
@@ -65,10 +78,10 @@ call_counts as (
         count(*) as rows_held,
         0::bigint as deleted_count,
         0::bigint as template_count,
-        count(*) filter (where is_call and note_id is null) as waiting_count,
+        count(*) filter (where (is_call and note_id is null) or is_waiting) as waiting_count,
         count(*) filter (where not is_representative) as merged_count,
         0::bigint as orphan_count,
-        count(*) filter (where not is_call) as other_count
+        count(*) filter (where not is_call and not is_message) as other_count
     from placed_notes
     group by source_key, entity
 ),
@@ -77,6 +90,7 @@ placed_events as (
     select
         events.source_key,
         events.event_type = 'lead_status_changed' as is_change,
+        events.event_type in ('incoming_chat_message', 'outgoing_chat_message') as is_message,
         moves.event_id is not null as is_move,
         events.created_at > connections.as_of_at or events.created_at > events.received_at
             as is_waiting,
@@ -99,16 +113,33 @@ event_counts as (
         count(*) as rows_held,
         0::bigint as deleted_count,
         0::bigint as template_count,
-        count(*) filter (where is_change and is_waiting) as waiting_count,
+        count(*) filter (where (is_change or is_message) and is_waiting) as waiting_count,
         -- Artefacts of synchronisation: the same stage before and after.
         count(*) filter (where is_change and not is_waiting and not is_move) as merged_count,
         count(*) filter (where is_move and not is_counted) as orphan_count,
-        count(*) filter (where not is_change) as other_count
+        count(*) filter (where not is_change and not is_message) as other_count
     from placed_events
+    group by source_key
+),
+
+task_counts as (
+    select
+        source_key,
+        'tasks' as entity,
+        count(*) as rows_held,
+        count(*) filter (where is_deleted) as deleted_count,
+        0::bigint as template_count,
+        count(*) filter (where is_after_cut and not is_deleted) as waiting_count,
+        0::bigint as merged_count,
+        0::bigint as orphan_count,
+        0::bigint as other_count
+    from tasks
     group by source_key
 )
 
 select * from deal_counts
+union all
+select * from task_counts
 union all
 select * from call_counts
 union all

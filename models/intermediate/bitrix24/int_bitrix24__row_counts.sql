@@ -20,6 +20,18 @@ history as (
     select * from {{ ref('int_bitrix24__card_history') }}
 ),
 
+tasks as (
+    select * from {{ ref('int_bitrix24__tasks') }}
+),
+
+messages as (
+    select * from {{ ref('int_bitrix24__messages') }}
+),
+
+activities as (
+    select * from {{ ref('int_bitrix24__activity_kinds') }}
+),
+
 cards as (
     select
         'deal' as card_type,
@@ -108,9 +120,70 @@ history_counts as (
         and history.card_type = cards.card_type
         and history.card_id = cards.card_id
     group by history.source_key, history.entity
+),
+
+task_counts as (
+    select
+        source_key,
+        entity,
+        count(*) as rows_held,
+        count(*) filter (where is_deleted) as deleted_count,
+        0::bigint as template_count,
+        count(*) filter (where is_after_cut and not is_deleted) as waiting_count,
+        0::bigint as merged_count,
+        0::bigint as orphan_count,
+        0::bigint as other_count
+    from tasks
+    where entity = 'tasks'
+    group by source_key, entity
+),
+
+-- Activities are planned work, messages, or mirrors of calls and tasks that count elsewhere.
+activity_rows as (
+    select
+        source_key,
+        is_deleted,
+        is_after_cut,
+        false as is_mirror
+    from tasks
+    where entity = 'activities'
+    union all
+    select
+        source_key,
+        is_deleted,
+        is_after_cut,
+        false as is_mirror
+    from messages
+    union all
+    select
+        source_key,
+        false as is_deleted,
+        false as is_after_cut,
+        true as is_mirror
+    from activities
+    where activity_kind in ('call', 'task', 'other')
+),
+
+activity_counts as (
+    select
+        source_key,
+        'activities' as entity,
+        count(*) as rows_held,
+        count(*) filter (where is_deleted) as deleted_count,
+        0::bigint as template_count,
+        count(*) filter (where is_after_cut and not is_deleted) as waiting_count,
+        0::bigint as merged_count,
+        0::bigint as orphan_count,
+        count(*) filter (where is_mirror) as other_count
+    from activity_rows
+    group by source_key
 )
 
 select * from deal_counts
+union all
+select * from task_counts
+union all
+select * from activity_counts
 union all
 select * from lead_counts
 union all

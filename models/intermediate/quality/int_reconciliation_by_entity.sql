@@ -26,6 +26,18 @@ leads as (
     select * from {{ ref('fct_leads') }}
 ),
 
+tasks as (
+    select * from {{ ref('fct_tasks') }}
+),
+
+messages as (
+    select * from {{ ref('fct_messages') }}
+),
+
+system_messages as (
+    select * from {{ ref('int_messages') }}
+),
+
 calls as (
     select * from {{ ref('fct_calls') }}
 ),
@@ -43,7 +55,8 @@ entries as (
     where is_recorded
 ),
 
-marts as (
+-- Rows that stand in marts, by the list they came from: one list may feed several facts.
+mart_rows as (
     select
         deals.source_key,
         system_deals.entity,
@@ -74,6 +87,31 @@ marts as (
         entity,
         count(*) as rows_in_marts
     from entries
+    group by source_key, entity
+    union all
+    select
+        source_key,
+        entity,
+        count(*) as rows_in_marts
+    from tasks
+    group by source_key, entity
+    union all
+    select
+        messages.source_key,
+        system_messages.entity,
+        count(*) as rows_in_marts
+    from messages
+    inner join system_messages
+        on messages.message_key = system_messages.message_key
+    group by messages.source_key, system_messages.entity
+),
+
+marts as (
+    select
+        source_key,
+        entity,
+        sum(rows_in_marts) as rows_in_marts
+    from mart_rows
     group by source_key, entity
 ),
 
