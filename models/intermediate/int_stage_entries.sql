@@ -8,37 +8,9 @@ amocrm as (
 ),
 
 unioned as (
-    select
-        card_type,
-        card_key,
-        source_key,
-        entry_id,
-        id_order,
-        entered_at,
-        was_before_creation,
-        pipeline_id,
-        stage_id,
-        stage_semantics_code,
-        is_inferred,
-        is_recorded,
-        entity
-    from bitrix24
+    select * from bitrix24
     union all
-    select
-        'deal' as card_type,
-        deal_key as card_key,
-        source_key,
-        entry_id,
-        id_order,
-        entered_at,
-        was_before_creation,
-        pipeline_id,
-        stage_id,
-        stage_semantics_code,
-        is_inferred,
-        is_recorded,
-        entity
-    from amocrm
+    select * from amocrm
 )
 
 select

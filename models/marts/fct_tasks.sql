@@ -47,7 +47,7 @@ select
     dated.task_key,
     dated.source_key,
     dated.entity,
-    dated.record_id,
+    dated.record_id::varchar as record_id,
     dated.task_kind,
     dated.title as task_title,
     cards.card_type,

@@ -131,7 +131,9 @@ def test_every_row_of_the_portal_is_in_raw_and_in_the_marts(demo_run: DemoRun) -
     assert rows(demo_run, "select count(*) from marts.fct_deals") == [(held["deals"],)]
     of_portal = "select count(*) from marts.fct_calls where call_id is not null"
     assert rows(demo_run, of_portal) == [(held["calls"],)]
-    assert rows(demo_run, "select count(*) from marts.dim_pipelines") == [(pipelines,)]
+    assert rows(demo_run, "select count(*) from marts.fct_leads") == [(held["leads"],)]
+    of_deals = "select count(*) from marts.dim_pipelines where card_type = 'deal'"
+    assert rows(demo_run, of_deals) == [(pipelines,)]
 
 
 def test_nothing_of_the_demo_company_waits_or_is_missing(demo_run: DemoRun) -> None:

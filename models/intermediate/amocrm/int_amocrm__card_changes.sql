@@ -10,6 +10,7 @@ with events as (
             'entity_responsible_changed'
         )
         and created_at <= received_at
+        and entity_id is not null
 ),
 
 connections as (

@@ -131,9 +131,10 @@ entries as (
 )
 
 select
+    'deal' as card_type,
+    deal_key as card_key,
     source_key,
-    deal_key,
-    deal_id,
+    deal_id as card_id,
     entry_id,
     id_order,
     entered_at,

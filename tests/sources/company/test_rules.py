@@ -73,9 +73,8 @@ def test_a_name_and_a_zone_and_a_connection_are_enough(company: Write) -> None:
         "callback_hours": 24,
         "contact_seconds": 10,
         "shared_lines": "count",
-        "mass_move_cards": 20,
-        "mass_move_minutes": 5,
     }
+    assert rules.quality.model_dump() == {"mass_move_cards": 20, "mass_move_minutes": 5}
     assert list(rules.working_hours.model_dump().values()) == ["09:00-18:00"] * 5 + ["", ""]
     assert rules.publish.keep_generations == 3
     assert rules.connections.bitrix24["main"].talk_basis == "unknown"
