@@ -27,10 +27,6 @@ connections as (
     where is_crm
 ),
 
-days as (
-    select * from {{ ref('int_days_by_utc_date') }}
-),
-
 with_invoices as (
     select source_key
     from invoices
@@ -103,14 +99,10 @@ unioned as (
                 then {{ hash_key(['invoices.source_key', 'invoices.owner_id']) }}
         end as owner_employee_key,
         invoices.paid_at,
-        days.date_day as paid_on,
+        null::date as paid_on,
         invoices.amount,
         invoices.currency_code
     from invoices
-    inner join days
-        on invoices.paid_at::date = days.utc_on
-        and invoices.paid_at >= days.starts_at
-        and invoices.paid_at < days.ends_at
     union all
     select
         entries.source_key,
@@ -121,16 +113,12 @@ unioned as (
         null::bigint as client_key,
         null::bigint as owner_employee_key,
         entries.entered_at as paid_at,
-        days.date_day as paid_on,
+        null::date as paid_on,
         deals.amount,
         deals.currency_code
     from entries
     inner join deals
         on entries.card_key = deals.deal_key
-    inner join days
-        on entries.entered_at::date = days.utc_on
-        and entries.entered_at >= days.starts_at
-        and entries.entered_at < days.ends_at
     where entries.place = 1
     union all
     select
@@ -167,4 +155,7 @@ inner join bases
     and unioned.payment_basis = bases.payment_basis
 left join deals
     on unioned.deal_key = deals.deal_key
-where unioned.paid_on <= bases.as_of_on and (deals.deal_key is not null or not unioned.has_deal)
+-- The file tells days, the systems instants, which lie before as-of.
+where
+    (unioned.paid_at is not null or unioned.paid_on <= bases.as_of_on)
+    and (deals.deal_key is not null or not unioned.has_deal)

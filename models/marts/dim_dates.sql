@@ -1,7 +1,23 @@
 -- Days of the company's zone with their first and last instant in UTC: a day of a clock change has
 -- 23 or 25 hours.
-with deals as (
-    select * from {{ ref('int_deals') }}
+with cards as (
+    select * from {{ ref('int_cards') }}
+),
+
+actions as (
+    select * from {{ ref('int_crm_actions') }}
+),
+
+tasks as (
+    select * from {{ ref('int_tasks') }}
+),
+
+messages as (
+    select * from {{ ref('int_messages') }}
+),
+
+payments as (
+    select * from {{ ref('int_payments') }}
 ),
 
 calls as (
@@ -32,7 +48,27 @@ instants as (
     select
         min(created_at) as first_at,
         max(created_at) as last_at
-    from deals
+    from cards
+    union all
+    select
+        min(acted_at) as first_at,
+        max(acted_at) as last_at
+    from actions
+    union all
+    select
+        min(created_at) as first_at,
+        max(completed_at) as last_at
+    from tasks
+    union all
+    select
+        min(sent_at) as first_at,
+        max(sent_at) as last_at
+    from messages
+    union all
+    select
+        min(coalesce(paid_at, paid_on)) as first_at,
+        max(coalesce(paid_at, paid_on)) as last_at
+    from payments
     union all
     select
         min(started_at) as first_at,

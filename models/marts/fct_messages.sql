@@ -33,7 +33,7 @@ select
         else coalesce(messages.employee_key, {{ nobody_key() }})
     end as reporting_employee_key
 from messages
-inner join days
+left join days
     on messages.sent_at::date = days.utc_on
     and messages.sent_at >= days.starts_at
     and messages.sent_at < days.ends_at

@@ -34,7 +34,7 @@ select
 from owner_intervals
 inner join cards
     on owner_intervals.card_key = cards.card_key
-inner join days
+left join days
     on owner_intervals.owned_from::date = days.utc_on
     and owner_intervals.owned_from >= days.starts_at
     and owner_intervals.owned_from < days.ends_at

@@ -10,6 +10,10 @@ employees as (
     select * from {{ ref('dim_employees') }}
 ),
 
+days as (
+    select * from {{ ref('int_days_by_utc_date') }}
+),
+
 rules as (
     select * from {{ ref('stg_company__rules') }}
 ),
@@ -18,6 +22,7 @@ rules as (
 credited as (
     select
         payments.*,
+        coalesce(days.date_day, payments.paid_on) as local_paid_on,
         case
             when deals.deal_state = 'won' then deals.close_owner_employee_key
             else payments.owner_employee_key
@@ -25,6 +30,10 @@ credited as (
     from payments
     left join deals
         on payments.deal_key = deals.deal_key
+    left join days
+        on payments.paid_at::date = days.utc_on
+        and payments.paid_at >= days.starts_at
+        and payments.paid_at < days.ends_at
 )
 
 select
@@ -35,12 +44,12 @@ select
     credited.deal_key,
     credited.client_key,
     credited.paid_at,
-    credited.paid_on,
+    credited.local_paid_on as paid_on,
     credited.amount,
     coalesce(credited.currency_code, rules.currency_code) as currency_code,
     coalesce(credited.credited_employee_key, {{ nobody_key() }}) as owner_employee_key,
     case
-        when employees.former_from_on <= credited.paid_on then {{ former_employees_key() }}
+        when employees.former_from_on <= credited.local_paid_on then {{ former_employees_key() }}
         else coalesce(credited.credited_employee_key, {{ nobody_key() }})
     end as reporting_employee_key
 from credited

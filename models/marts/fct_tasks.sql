@@ -33,7 +33,7 @@ dated as (
         created_days.date_day as created_on,
         completed_days.date_day as completed_on
     from tasks
-    inner join days as created_days
+    left join days as created_days
         on tasks.created_at::date = created_days.utc_on
         and tasks.created_at >= created_days.starts_at
         and tasks.created_at < created_days.ends_at

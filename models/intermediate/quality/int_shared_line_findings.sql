@@ -194,21 +194,33 @@ talks_in_order as (
     from talks_of_calls
 ),
 
-q8_overlapping_calls as (
+-- A call that was handed over may overlap for each who spoke: it is named once.
+overlapping_calls as (
     select
-        'Q8' as rule_id,
         talks_in_order.source_key,
-        'call' as entity,
-        talks_in_order.shown_id as record_id,
-        talks_in_order.talker_employee_key as employee_key,
-        null as card_url,
-        'Call ' || talks_in_order.shown_id || ' of ' || employees.employee_name
-        || ' began while another call of theirs was going on: does somebody share the line?'
-            as sentence
+        talks_in_order.shown_id,
+        min(talks_in_order.talker_employee_key) as employee_key,
+        string_agg(employees.employee_name, ', ' order by employees.employee_name)
+            as employee_names
     from talks_in_order
     inner join employees
         on talks_in_order.talker_employee_key = employees.employee_key
     where talks_in_order.talk_from_at < talks_in_order.earlier_ends_at
+    group by talks_in_order.source_key, talks_in_order.shown_id
+),
+
+q8_overlapping_calls as (
+    select
+        'Q8' as rule_id,
+        source_key,
+        'call' as entity,
+        shown_id as record_id,
+        employee_key,
+        null as card_url,
+        'Call ' || shown_id || ' of ' || employee_names
+        || ' began while another call of theirs was going on: does somebody share the line?'
+            as sentence
+    from overlapping_calls
 )
 
 select * from q8_shared_lines

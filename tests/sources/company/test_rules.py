@@ -105,6 +105,9 @@ def test_every_rule_can_be_set(company: Write) -> None:
                 "[working_hours]",
                 'monday = "00:00-24:00"',
                 'sunday = "10:30-14:00"',
+                "[quality]",
+                "mass_move_cards = 3",
+                "mass_move_minutes = 60",
                 "[publish]",
                 "keep_generations = 7",
                 "[connections.bitrix24.main]",
@@ -129,6 +132,7 @@ def test_every_rule_can_be_set(company: Write) -> None:
         "00:00-24:00",
         "10:30-14:00",
     )
+    assert list(rules.quality.model_dump().values()) == [3, 60]
     assert rules.publish.keep_generations == 7
     assert list(rules.connections.bitrix24) == ["main", "second_portal"]
     assert rules.segments["product"]["bitrix24"] == "UF_CRM_PRODUCT"
