@@ -164,7 +164,6 @@ def portal(path: Path) -> PortalStore:
             )
         ],
     )
-    store.finish()
     return store
 
 
@@ -233,12 +232,12 @@ def test_mass_moves_are_no_touches(company: Settings) -> None:
 def test_an_owner_holds_from_the_load_that_first_saw_them(company: Settings) -> None:
     found = asked(
         company,
-        "select epoch_us(owned_from_at), epoch_us(owned_until_at), employee_id, owner_basis "
-        "from marts.fct_owner_intervals "
+        "select epoch_us(owned_from_at), epoch_us(owned_until_at), employee_id, intervals.owner_basis "
+        "from marts.fct_owner_intervals as intervals "
         "inner join marts.fct_deals using (deal_key) "
         "inner join marts.dim_employees as employees "
-        "on fct_owner_intervals.owner_employee_key = employees.employee_key "
-        "where deal_id = 31 order by owned_from_at",
+        "on intervals.owner_employee_key = employees.employee_key "
+        "where deal_id = 31 order by owned_from_at, valid_to",
     )
     first, second, third = (at(day * DAY + 60) for day in (0, 2, 4))
     assert found == [

@@ -64,7 +64,9 @@ select
     unioned.card_type,
     unioned.card_id,
     false as is_deleted,
-    unioned.sent_at > connections.as_of_at or unioned.sent_at > unioned.received_at as is_after_cut
+    coalesce(
+        unioned.sent_at > connections.as_of_at or unioned.sent_at > unioned.received_at, false
+    ) as is_after_cut
 from unioned
 inner join connections
     on unioned.source_key = connections.source_key

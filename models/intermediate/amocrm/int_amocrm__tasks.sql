@@ -59,7 +59,8 @@ select
     completed.created_at,
     completed.deadline_at,
     case completed.task_type_id when 2 then completed.deadline_at end as held_at,
-    completed.is_completed and completed.ended_at <= connections.as_of_at as is_completed,
+    completed.is_completed
+    and coalesce(completed.ended_at <= connections.as_of_at, true) as is_completed,
     case
         when completed.is_completed and completed.ended_at <= connections.as_of_at
             then completed.ended_by_id
@@ -70,10 +71,9 @@ select
     end as completed_at,
     completed.ended_at_basis as completed_at_basis,
     deleted.record_id is not null as is_deleted,
-    completed.created_at > connections.as_of_at as is_after_cut,
-    not(
-        deleted.record_id is not null or completed.created_at > connections.as_of_at
-    ) as is_counted
+    coalesce(completed.created_at > connections.as_of_at, false) as is_after_cut,
+    deleted.record_id is null
+    and coalesce(completed.created_at <= connections.as_of_at, true) as is_counted
 from completed
 inner join connections
     on completed.source_key = connections.source_key

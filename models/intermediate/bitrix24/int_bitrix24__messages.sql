@@ -31,9 +31,11 @@ select
     bindings.card_type,
     bindings.card_id,
     deleted.record_id is not null as is_deleted,
-    activities.created_at > connections.as_of_at
-    or coalesce(activities.started_at, activities.created_at) > connections.as_of_at
-        as is_after_cut
+    coalesce(
+        activities.created_at > connections.as_of_at
+        or coalesce(activities.started_at, activities.created_at) > connections.as_of_at,
+        false
+    ) as is_after_cut
 from activities
 inner join connections
     on activities.source_key = connections.source_key

@@ -111,9 +111,12 @@ select
     -- "No deadline" is printed as the year 9999.
     case when year(unioned.deadline_at) < 9999 then unioned.deadline_at end as deadline_at,
     unioned.held_at,
-    unioned.is_completed and unioned.completed_at <= connections.as_of_at as is_completed,
+    unioned.is_completed
+    and coalesce(unioned.completed_at <= connections.as_of_at, true) as is_completed,
     case
-        when unioned.is_completed and unioned.completed_at <= connections.as_of_at
+        when
+            unioned.is_completed
+            and coalesce(unioned.completed_at <= connections.as_of_at, true)
             then unioned.completed_by_id
     end as completed_by_id,
     case
@@ -122,8 +125,9 @@ select
     end as completed_at,
     unioned.completed_at_basis,
     deleted.record_id is not null as is_deleted,
-    unioned.created_at > connections.as_of_at as is_after_cut,
-    not(deleted.record_id is not null or unioned.created_at > connections.as_of_at) as is_counted
+    coalesce(unioned.created_at > connections.as_of_at, false) as is_after_cut,
+    deleted.record_id is null
+    and coalesce(unioned.created_at <= connections.as_of_at, true) as is_counted
 from unioned
 inner join connections
     on unioned.source_key = connections.source_key
