@@ -39,7 +39,9 @@ task_cards as (
         try_cast(substr(bound_card, 3) as bigint) as card_id,
         row_number() over (
             partition by source_key, task_id
-            order by bound_card like 'L%', try_cast(substr(bound_card, 3) as bigint)
+            order by
+                case when starts_with(bound_card, 'D_') then 0 else 1 end,
+                try_cast(substr(bound_card, 3) as bigint)
         ) as card_order
     from bound
     where starts_with(bound_card, 'D_') or starts_with(bound_card, 'L_')
