@@ -50,6 +50,42 @@ MART_BOUNDARIES: tuple[Boundary, ...] = (
         is_blocking=True,
     ),
     Boundary(
+        "converted_amounts_have_the_sign_of_their_deal",
+        "marts",
+        "fct_deals",
+        """
+        select
+            count(*) filter (where sign(company_amount) * sign(amount) < 0) as turned_count,
+            count(*) filter (
+                where currency_code = company_currency_code and company_amount <> amount
+            ) as changed_count
+        from marts.fct_deals
+        """,
+        (
+            Bound("turned_count", "converting turns no amount round", maximum=0),
+            Bound("changed_count", "the company's own currency is not converted", maximum=0),
+        ),
+        is_blocking=True,
+    ),
+    Boundary(
+        "rows_of_products_have_a_price_or_no_amount",
+        "marts",
+        "fct_deal_products",
+        """
+        select
+            count(*) filter (where amount is not null and (price is null or quantity is null))
+                as priceless_amount_count,
+            count(*) filter (where amount_share is not null and amount is null)
+                as share_of_nothing_count
+        from marts.fct_deal_products
+        """,
+        (
+            Bound("priceless_amount_count", "an amount has a price and a quantity", maximum=0),
+            Bound("share_of_nothing_count", "what has no amount has no share", maximum=0),
+        ),
+        is_blocking=True,
+    ),
+    Boundary(
         "only_present_or_folded_employees_are_reported",
         "marts",
         "fct_calls",

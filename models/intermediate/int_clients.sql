@@ -7,6 +7,11 @@ with clients as (
 
 select
     client_key,
+    source_key,
+    client_type,
+    client_id,
     client_name,
-    client_url
+    client_url,
+    company_client_key,
+    is_deleted
 from clients

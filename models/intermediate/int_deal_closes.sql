@@ -1,6 +1,7 @@
--- Every run of won or lost visits of a deal, with who is credited for it: the history or the
--- snapshot of owners where there is one at that instant. Else the mover, if the move is the close
--- and the mover is a person who was not dismissed on that day; else the owner as far as known.
+-- Every run of won or lost visits of a deal, with who is credited for it: the company's file, the
+-- history or the snapshot of owners where there is one at that instant. Else the mover, if the move
+-- is the close and the mover is a person who was not dismissed on that day; else the owner as far
+-- as known.
 with visits as (
     select * from {{ ref('int_stage_visits_bounded') }}
     where card_type = 'deal'
@@ -127,12 +128,12 @@ select
     ended_at is null as is_current,
     ended_at is null or is_handed_over as is_counted,
     case
-        when known_owner_basis in ('history', 'snapshot') then known_owner_employee_key
+        when known_owner_basis in ('history', 'snapshot', 'file') then known_owner_employee_key
         when is_movers_close then mover_employee_key
         else known_owner_employee_key
     end as owner_employee_key,
     case
-        when known_owner_basis in ('history', 'snapshot') then known_owner_basis
+        when known_owner_basis in ('history', 'snapshot', 'file') then known_owner_basis
         when is_movers_close then 'mover'
         else 'current'
     end as owner_basis

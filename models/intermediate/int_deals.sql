@@ -59,6 +59,7 @@ select
     utm_source,
     utm_medium,
     utm_campaign,
+    loss_reason_id,
     custom_fields,
     card_url,
     entity

@@ -16,5 +16,7 @@ unioned as (
 select
     source_key,
     department_id,
-    department_name
+    department_name,
+    parent_department_id,
+    is_listed
 from unioned

@@ -150,6 +150,7 @@ known as (
         department_id,
         extension,
         last_own_action_at,
+        registered_at,
         seen_at
     from accounts
     union all
@@ -162,6 +163,7 @@ known as (
         newest_versions.department_id,
         newest_versions.extension,
         newest_versions.last_own_action_at,
+        null as registered_at,
         newest_versions.last_seen_at as seen_at
     from newest_versions
     left join accounts
@@ -180,6 +182,7 @@ merged as (
         nullif(known.employee_name, '') as listed_name,
         known.department_id,
         known.extension,
+        known.registered_at,
         coalesce(known.last_own_action_at, named.last_own_action_at) as last_own_action_at,
         known.employee_id is null and named.is_system as is_system,
         case
@@ -195,49 +198,76 @@ merged as (
         on coalesce(known.source_key, named.source_key) = connections.source_key
     left join last_read
         on coalesce(known.source_key, named.source_key) = last_read.source_key
+),
+
+described as (
+    select
+        merged.source_key,
+        merged.employee_id,
+        merged.origin_id,
+        coalesce(
+            merged.listed_name,
+            employees_of_file.employee_name,
+            case when merged.is_system then 'System account ' else 'Employee ' end
+            || merged.employee_id
+        ) as employee_name,
+        merged.is_system,
+        merged.is_present as is_active,
+        departments.department_id,
+        coalesce(departments.department_name, employees_of_file.department_name) as department_name,
+        merged.extension,
+        merged.last_own_action_at,
+        {{ local_date('merged.registered_at', 'connections.time_zone') }} as registered_on,
+        case
+            when dismissals.dismissed_on is not null then dismissals.dismissed_on
+            when merged.is_present then null
+            when seen_leaving.dismissed_on is not null then seen_leaving.dismissed_on
+            when merged.last_own_action_at is not null
+                then {{ local_date('merged.last_own_action_at', 'connections.time_zone') }} + 1
+        end as dismissed_on,
+        case
+            when dismissals.dismissed_on is not null then 'file'
+            when merged.is_present then null
+            when seen_leaving.dismissed_on is not null then 'snapshot'
+            when merged.last_own_action_at is not null then 'last_own_action'
+            else 'unknown'
+        end as dismissed_on_basis
+    from merged
+    inner join connections
+        on merged.source_key = connections.source_key
+    left join departments
+        on merged.source_key = departments.source_key
+        and merged.department_id = departments.department_id
+    left join employees_of_file
+        on merged.source_key = employees_of_file.source_key
+        and merged.employee_id = employees_of_file.employee_id
+    left join seen_leaving
+        on merged.source_key = seen_leaving.source_key
+        and merged.employee_id = seen_leaving.employee_id
+    left join dismissals
+        on merged.source_key = dismissals.source_key
+        and merged.employee_id = dismissals.employee_id
 )
 
 select
-    merged.source_key,
-    merged.employee_id,
-    merged.origin_id,
-    coalesce(
-        merged.listed_name,
-        employees_of_file.employee_name,
-        case when merged.is_system then 'System account ' else 'Employee ' end || merged.employee_id
-    ) as employee_name,
-    merged.is_system,
-    merged.is_present as is_active,
-    departments.department_id,
-    coalesce(departments.department_name, employees_of_file.department_name) as department_name,
-    merged.extension,
-    merged.last_own_action_at,
+    {{ hash_key(['source_key', 'employee_id']) }} as employee_key,
+    source_key,
+    employee_id,
+    origin_id,
+    employee_name,
+    is_system,
+    is_active,
+    department_id,
+    department_name,
+    extension,
+    last_own_action_at,
+    registered_on,
+    dismissed_on,
+    dismissed_on_basis,
+    -- Former from this day on. Unknown date: former for all the loaded past.
     case
-        when dismissals.dismissed_on is not null then dismissals.dismissed_on
-        when merged.is_present then null
-        when seen_leaving.dismissed_on is not null then seen_leaving.dismissed_on
-        when merged.last_own_action_at is not null
-            then {{ local_date('merged.last_own_action_at', 'connections.time_zone') }} + 1
-    end as dismissed_on,
-    case
-        when dismissals.dismissed_on is not null then 'file'
-        when merged.is_present then null
-        when seen_leaving.dismissed_on is not null then 'snapshot'
-        when merged.last_own_action_at is not null then 'last_own_action'
-        else 'unknown'
-    end as dismissed_on_basis
-from merged
-inner join connections
-    on merged.source_key = connections.source_key
-left join departments
-    on merged.source_key = departments.source_key
-    and merged.department_id = departments.department_id
-left join employees_of_file
-    on merged.source_key = employees_of_file.source_key
-    and merged.employee_id = employees_of_file.employee_id
-left join seen_leaving
-    on merged.source_key = seen_leaving.source_key
-    and merged.employee_id = seen_leaving.employee_id
-left join dismissals
-    on merged.source_key = dismissals.source_key
-    and merged.employee_id = dismissals.employee_id
+        when dismissed_on is not null then dismissed_on
+        when dismissed_on_basis = 'unknown' then date '1900-01-01'
+        else date '9999-12-31'
+    end as former_from_on
+from described

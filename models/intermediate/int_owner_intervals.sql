@@ -1,4 +1,6 @@
--- Who was responsible for a card: half-open intervals from its creation on, without gap.
+-- Who was responsible for a card: half-open intervals from its creation on, without gap. The
+-- company's file overrides what the systems tell, from its first row of a deal on: a row holds
+-- until the next one, and the last for ever.
 with amocrm as (
     select * from {{ ref('int_amocrm__owner_intervals') }}
 ),
@@ -7,7 +9,23 @@ bitrix24 as (
     select * from {{ ref('int_bitrix24__owner_intervals') }}
 ),
 
-unioned as (
+owners_of_file as (
+    select * from {{ ref('stg_company__owners') }}
+),
+
+deals as (
+    select * from {{ ref('int_deals') }}
+),
+
+employees as (
+    select * from {{ ref('int_employees') }}
+),
+
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
+of_systems as (
     select
         source_key,
         card_key,
@@ -27,10 +45,107 @@ unioned as (
         owned_until,
         owner_basis
     from bitrix24
+),
+
+-- Lines that name no known deal or employee are told by the rule RULES.
+dated as (
+    select
+        owners_of_file.source_key,
+        deals.deal_key,
+        owners_of_file.employee_id,
+        owners_of_file.owned_from_on,
+        connections.as_of_at,
+        case
+            when owners_of_file.owned_from_on is null then deals.created_at
+            else
+                greatest(
+                    {{ local_midnight('owners_of_file.owned_from_on', 'connections.time_zone') }},
+                    deals.created_at
+                )
+        end as owned_from
+    from owners_of_file
+    inner join connections
+        on owners_of_file.source_key = connections.source_key
+    inner join deals
+        on owners_of_file.source_key = deals.source_key
+        and owners_of_file.deal_id = deals.deal_id
+    inner join employees
+        on owners_of_file.source_key = employees.source_key
+        and owners_of_file.employee_id = employees.employee_id
+),
+
+bounded as (
+    select
+        *,
+        lead(owned_from) over (
+            partition by deal_key order by owned_from_on nulls first
+        ) as owned_until
+    from dated
+    -- What begins after the cut waits.
+    where owned_from <= as_of_at
+),
+
+-- Of several rows from before the deal's creation the last one counts.
+of_file as (
+    select * from bounded
+    where owned_until is null or owned_until > owned_from
+),
+
+corrected as (
+    select
+        deal_key,
+        min(owned_from) as corrected_from
+    from of_file
+    group by deal_key
+),
+
+unioned as (
+    select
+        {{ hash_key(['of_systems.card_key', 'of_systems.id_order']) }} as owner_interval_key,
+        of_systems.source_key,
+        of_systems.card_key,
+        of_systems.owner_id,
+        of_systems.owned_from,
+        case
+            when
+                of_systems.owned_until is null
+                or of_systems.owned_until > corrected.corrected_from
+                then corrected.corrected_from
+            else of_systems.owned_until
+        end as owned_until,
+        of_systems.owner_basis
+    from of_systems
+    inner join corrected
+        on of_systems.card_key = corrected.deal_key
+        and of_systems.owned_from < corrected.corrected_from
+    union all
+    select
+        {{ hash_key(['of_systems.card_key', 'of_systems.id_order']) }} as owner_interval_key,
+        of_systems.source_key,
+        of_systems.card_key,
+        of_systems.owner_id,
+        of_systems.owned_from,
+        of_systems.owned_until,
+        of_systems.owner_basis
+    from of_systems
+    left join corrected
+        on of_systems.card_key = corrected.deal_key
+    where corrected.deal_key is null
+    union all
+    select
+        {{ hash_key(['deal_key', "'file'", "coalesce(owned_from_on::varchar, '')"]) }}
+            as owner_interval_key,
+        source_key,
+        deal_key as card_key,
+        employee_id as owner_id,
+        owned_from,
+        owned_until,
+        'file' as owner_basis
+    from of_file
 )
 
 select
-    {{ hash_key(['card_key', 'id_order']) }} as owner_interval_key,
+    owner_interval_key,
     card_key,
     case when owner_id is not null then {{ hash_key(['source_key', 'owner_id']) }} end
         as owner_employee_key,

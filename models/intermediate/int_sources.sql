@@ -16,5 +16,6 @@ unioned as (
 select
     source_key,
     source_id,
-    source_name
+    source_name,
+    is_listed
 from unioned

@@ -9,9 +9,13 @@ connections as (
     select * from {{ ref('int_connections') }}
 ),
 
+first_actions as (
+    select * from {{ ref('int_first_actions') }}
+),
+
 people as (
     select
-        {{ hash_key(['employees.source_key', 'employees.employee_id']) }} as employee_key,
+        employees.employee_key,
         employees.source_key,
         employees.employee_id,
         employees.origin_id,
@@ -23,16 +27,16 @@ people as (
         employees.extension,
         employees.dismissed_on,
         employees.dismissed_on_basis,
-        -- Former from this day on. Unknown date: former for all the loaded past.
-        case
-            when employees.dismissed_on is not null then employees.dismissed_on
-            when employees.dismissed_on_basis = 'unknown' then date '1900-01-01'
-            else date '9999-12-31'
-        end as former_from_on,
+        employees.former_from_on,
+        employees.registered_on,
+        {{ local_date('first_actions.first_action_at', 'connections.time_zone') }}
+            as first_action_on,
         connections.as_of_on
     from employees
     inner join connections
         on employees.source_key = connections.source_key
+    left join first_actions
+        on employees.employee_key = first_actions.employee_key
 )
 
 select
@@ -44,8 +48,18 @@ select
     employee_kind,
     is_active,
     department_id,
+    case
+        when department_id is not null
+            then {{ hash_key(['source_key', "'department'", 'department_id']) }}
+    end as department_key,
     coalesce(department_name, '(not set)') as department_name,
     extension,
+    coalesce(registered_on, first_action_on) as hired_on,
+    case
+        when registered_on is not null then 'registered'
+        when first_action_on is not null then 'first_action'
+        else 'unknown'
+    end as hired_on_basis,
     dismissed_on,
     dismissed_on_basis,
     former_from_on,
@@ -64,8 +78,11 @@ select
     'former' as employee_kind,
     false as is_active,
     null as department_id,
+    null as department_key,
     '(former employees)' as department_name,
     null as extension,
+    null as hired_on,
+    null as hired_on_basis,
     null as dismissed_on,
     null as dismissed_on_basis,
     date '9999-12-31' as former_from_on,
@@ -80,8 +97,11 @@ select
     'nobody' as employee_kind,
     true as is_active,
     null as department_id,
+    null as department_key,
     '(not set)' as department_name,
     null as extension,
+    null as hired_on,
+    null as hired_on_basis,
     null as dismissed_on,
     null as dismissed_on_basis,
     date '9999-12-31' as former_from_on,
@@ -96,8 +116,11 @@ select
     'shared_line' as employee_kind,
     true as is_active,
     null as department_id,
+    null as department_key,
     '(shared line)' as department_name,
     null as extension,
+    null as hired_on,
+    null as hired_on_basis,
     null as dismissed_on,
     null as dismissed_on_basis,
     date '9999-12-31' as former_from_on,

@@ -23,6 +23,10 @@ sources as (
     select * from {{ ref('int_sources') }}
 ),
 
+loss_reasons as (
+    select * from {{ ref('int_deal_loss_reasons') }}
+),
+
 custom_fields as (
     select * from {{ ref('int_custom_field_values') }}
 ),
@@ -37,6 +41,14 @@ days as (
 
 rules as (
     select * from {{ ref('stg_company__rules') }}
+),
+
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
+currency_rates as (
+    select * from {{ ref('dim_currency_rates') }}
 ),
 
 segments as (
@@ -66,6 +78,10 @@ first_wins as (
 credited as (
     select
         deals.*,
+        coalesce(deals.currency_code, rules.currency_code) as deal_currency_code,
+        rules.currency_code as company_currency_code,
+        case when states.card_state = 'won' then closes.closed_on else connections.as_of_on end
+            as rated_on,
         states.pipeline_key as current_pipeline_key,
         states.stage_key as current_stage_key,
         states.stage_entered_at,
@@ -81,6 +97,9 @@ credited as (
         closes.owner_employee_key as close_owner_employee_key,
         closes.owner_basis
     from deals
+    cross join rules
+    inner join connections
+        on deals.source_key = connections.source_key
     inner join states
         on deals.deal_key = states.card_key
     inner join days as created_days
@@ -114,7 +133,9 @@ select
     credited.first_closed_at,
     credited.planned_close_at,
     credited.amount,
-    coalesce(credited.currency_code, rules.currency_code) as currency_code,
+    credited.deal_currency_code as currency_code,
+    (credited.amount * currency_rates.rate)::decimal(18, 2) as company_amount,
+    credited.company_currency_code,
     credited.client_key,
     credited.is_repeat_client,
     credited.lead_key,
@@ -142,6 +163,10 @@ select
         else coalesce(credited.close_owner_employee_key, {{ nobody_key() }})
     end as close_reporting_employee_key,
     coalesce(owners.current_reporting_key, {{ nobody_key() }}) as current_reporting_employee_key,
+    case
+        when credited.source_id <> ''
+            then {{ hash_key(['credited.source_key', "'source'", 'credited.source_id']) }}
+    end as lead_source_key,
     coalesce(sources.source_name, credited.source_id, '(not set)') as source_name,
     coalesce(segments.product_name, '(not set)') as product_name,
     coalesce(segments.client_grade, '(not set)') as client_grade,
@@ -149,14 +174,22 @@ select
     credited.utm_medium,
     credited.utm_campaign,
     credited.is_return_customer,
+    loss_reasons.loss_reason_key,
+    loss_reasons.loss_reason_name,
+    loss_reasons.loss_reason_basis,
     credited.visits_count::integer as visits_count
 from credited
-cross join rules
+left join currency_rates
+    on credited.deal_currency_code = currency_rates.currency_code
+    and credited.rated_on >= currency_rates.valid_from_on
+    and credited.rated_on < currency_rates.valid_to_on
 left join sources
     on credited.source_key = sources.source_key
     and credited.source_id = sources.source_id
 left join segments
     on credited.deal_key = segments.card_key
+left join loss_reasons
+    on credited.deal_key = loss_reasons.deal_key
 left join employees as creators
     on credited.creator_employee_key = creators.employee_key
 left join employees as owners

@@ -81,6 +81,10 @@ select
         else coalesce(leads.owner_employee_key, {{ nobody_key() }})
     end as reporting_employee_key,
     coalesce(owners.current_reporting_key, {{ nobody_key() }}) as current_reporting_employee_key,
+    case
+        when leads.source_id <> ''
+            then {{ hash_key(['leads.source_key', "'source'", 'leads.source_id']) }}
+    end as lead_source_key,
     coalesce(sources.source_name, leads.source_id, '(not set)') as source_name,
     coalesce(segments.product_name, '(not set)') as product_name,
     coalesce(segments.client_grade, '(not set)') as client_grade,

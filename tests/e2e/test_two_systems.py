@@ -33,6 +33,16 @@ NOT_COMPARED = {
     "*.client_url": "Links lead to the system's own pages.",
     "*.stage_id": "Ids are the system's own; those of stages are unique only within a pipeline.",
     "*.owner_basis": "amoCRM keeps the history of owners, Bitrix24 the present one.",
+    "dim_employees.hired_on": (
+        "A first action as an owner is told by a history of owners, which amoCRM has."
+    ),
+    "dim_employees.hired_on_basis": (
+        "A first action as an owner is told by a history of owners, which amoCRM has."
+    ),
+    "dim_products.catalog_id": "Ids are the system's own; Bitrix24 has one catalog.",
+    "dim_sources.is_listed": (
+        "amoCRM has no dictionary of sources: there are those that cards name."
+    ),
     "fct_data_quality_issues.sentence": "Sentences name the system's own ids.",
 }
 

@@ -233,8 +233,13 @@ TABLES: dict[str, tuple[str, str]] = {
     "marts.dim_employees": ("employee_key bigint, former_from_on date", "(1, date '2026-03-03')"),
     "marts.fct_stage_visits": ("duration_seconds decimal(18, 3)", "(10)"),
     "marts.fct_deals": (
-        "created_at timestamp, closed_at timestamp, deal_state text",
-        "(now(), now(), 'won')",
+        "created_at timestamp, closed_at timestamp, deal_state text, amount decimal(18, 2), "
+        "company_amount decimal(18, 2), currency_code text, company_currency_code text",
+        "(now(), now(), 'won', 5, 5, 'RUB', 'RUB')",
+    ),
+    "marts.fct_deal_products": (
+        "price decimal(18, 4), quantity decimal(18, 4), amount decimal(18, 2), amount_share double",
+        "(5, 2, 10, 1)",
     ),
     "metrics.metric_call_load__by_stage": (
         "calls_count bigint, answered_count bigint, talk_seconds_mean double",
@@ -418,8 +423,14 @@ FAULTS: dict[tuple[str, str], str] = {
         "values (60, 60, 'bound_deal', true, true, 1, date '2026-03-03')"
     ),
     ("marts.fct_stage_visits", "shortest_seconds"): "values (-1)",
-    ("marts.fct_deals", "early_close_count"): "values (now(), now() - interval 1 day, 'won')",
-    ("marts.fct_deals", "disagreeing_count"): "values (now(), null, 'won')",
+    ("marts.fct_deals", "early_close_count"): (
+        "values (now(), now() - interval 1 day, 'won', 5, 5, 'RUB', 'RUB')"
+    ),
+    ("marts.fct_deals", "disagreeing_count"): ("values (now(), null, 'won', 5, 5, 'RUB', 'RUB')"),
+    ("marts.fct_deals", "turned_count"): "values (now(), now(), 'won', 5, -450, 'USD', 'RUB')",
+    ("marts.fct_deals", "changed_count"): "values (now(), now(), 'won', 5, 6, 'RUB', 'RUB')",
+    ("marts.fct_deal_products", "priceless_amount_count"): "values (null, 2, 10, 1)",
+    ("marts.fct_deal_products", "share_of_nothing_count"): "values (5, null, null, 0)",
     ("metrics.metric_call_load__by_stage", "fewest_calls"): "values (-1, -1, null)",
     ("metrics.metric_call_load__by_stage", "impossible_answered_count"): "values (1, 2, 30.0)",
     ("metrics.metric_call_load__by_stage", "mean_of_nothing_count"): "values (1, 0, 0.0)",

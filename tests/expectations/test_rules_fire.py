@@ -132,6 +132,23 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             "pipelines.csv": "connection,pipeline_id,role\nbroken,77,sales\n",
             "stages.csv": "connection,pipeline_id,stage_id,role\nbroken,0,NOSUCH,key\n",
             "dismissals.csv": "connection,employee_id,dismissed_on\nbroken,99,2026-01-01\n",
+            "absences.csv": (
+                "connection,employee_id,from_on,until_on\nbroken,98,2026-01-01,2026-01-02\n"
+            ),
+            "owners.csv": (
+                "connection,deal_id,employee_id,owned_from\nbroken,970,97,\nbroken,3,1,\n"
+            ),
+            "payments.csv": (
+                "connection,deal_id,paid_on,amount,currency,payment_id\nbroken,960,2026-01-01,5,,\n"
+            ),
+            "goals.csv": (
+                "metric,stage,connection,employee_id,department,period,starts_on,value\n"
+                "stage_entries,0:NOSUCH,broken,,Nowhere,day,2026-01-01,5\n"
+            ),
+            "norms.csv": (
+                "metric,stage,connection,employee_id,department,period,valid_from,value\n"
+                "calls,,,,Nowhere,day,2026-01-01,5\ncalls,,broken,1,,day,2026-01-01,5\n"
+            ),
         },
     )
     settings.make_folders()
@@ -179,7 +196,34 @@ def test_each_line_of_a_file_that_names_nothing_is_told(company: Settings) -> No
             "select entity, record_id from marts.fct_data_quality_issues "
             "where rule_id = 'RULES' order by entity"
         ).fetchall()
-    assert found == [(f"{name}.csv", "line 2") for name in ("dismissals", "pipelines", "stages")]
+    files = (
+        "absences",
+        "dismissals",
+        "goals",
+        "norms",
+        "owners",
+        "payments",
+        "pipelines",
+        "stages",
+    )
+    assert found == [(f"{name}.csv", "line 2") for name in files]
+
+
+def test_a_line_says_all_that_it_names_and_nobody_has(company: Settings) -> None:
+    with warehouse(company) as connection:
+        found = connection.execute(
+            "select source_key, sentence from marts.fct_data_quality_issues where rule_id = "
+            "'RULES' and entity in ('owners.csv', 'goals.csv', 'norms.csv') order by entity"
+        ).fetchall()
+    assert found == [
+        (
+            BROKEN,
+            "goals.csv, line 2: the system has no stage NOSUCH in pipeline 0, "
+            "no department Nowhere.",
+        ),
+        ("(all)", "norms.csv, line 2: the system has no department Nowhere."),
+        (BROKEN, "owners.csv, line 2: the system has no employee 97, no deal 970."),
+    ]
 
 
 def test_all_rules_but_our_own_arithmetic_are_covered(company: Settings) -> None:

@@ -115,17 +115,51 @@ def add_stages(path: Path) -> None:
 
 
 def _no_attributes(connection: sqlite3.Connection) -> None:
-    """Extensions, logins, lines, ids of an earlier system, planned dates and the mark of a
-    returning customer are Bitrix24's. Whose an extension of the telephony is, the company's file
-    says for both.
+    """Extensions, logins, registrations, lines, ids of an earlier system, planned dates and the
+    mark of a returning customer are Bitrix24's. Whose an extension of the telephony is, the
+    company's file says for both.
     """
     connection.execute(
         'update user set "UF_PHONE_INNER" = null, "LAST_LOGIN" = null, '
-        '"LAST_ACTIVITY_DATE" = null, "XML_ID" = null'
+        '"LAST_ACTIVITY_DATE" = null, "DATE_REGISTER" = null, "XML_ID" = null'
     )
     connection.execute('update call set "PORTAL_NUMBER" = null')
     connection.execute(
         'update deal set "ORIGIN_ID" = null, "CLOSEDATE" = null, "IS_RETURN_CUSTOMER" = 0'
+    )
+
+
+def _no_tree(connection: sqlite3.Connection) -> None:
+    """amoCRM's groups of users stand beside each other."""
+    connection.execute('update department set "PARENT" = null')
+
+
+def _named_sources(connection: sqlite3.Connection) -> None:
+    """amoCRM has no dictionary of sources: there are those that cards name."""
+    connection.execute(
+        """delete from status where "ENTITY_ID" = 'SOURCE'
+        and "STATUS_ID" not in (select "SOURCE_ID" from deal where "SOURCE_ID" is not null)"""
+    )
+
+
+def _listed_prices(connection: sqlite3.Connection) -> None:
+    """amoCRM's leads link a product once, with a quantity; the price is the catalog's."""
+    connection.execute(
+        """delete from product_row where "PRODUCT_ID" not in (select "ID" from product)
+        or "PRODUCT_ID" is null"""
+    )
+    connection.execute(
+        """create temp table linked as
+        select min("ID") as id, sum("QUANTITY") as quantity from product_row
+        group by "OWNER_TYPE", "OWNER_ID", "PRODUCT_ID"
+        """
+    )
+    connection.execute('delete from product_row where "ID" not in (select id from linked)')
+    connection.execute(
+        """update product_row set
+            "QUANTITY" = (select quantity from linked where id = "ID"),
+            "PRICE" = (select "PRICE" from product where product."ID" = "PRODUCT_ID"),
+            "PRODUCT_NAME" = (select "NAME" from product where product."ID" = "PRODUCT_ID")"""
     )
 
 
@@ -159,6 +193,9 @@ STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _no_templates,
     _one_stage_of_failure,
     _no_attributes,
+    _no_tree,
+    _named_sources,
+    _listed_prices,
     _movers_own,
     _fewer_results,
     _whole_money,

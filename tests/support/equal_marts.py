@@ -134,7 +134,11 @@ def domain(column: str) -> str:
     """What a label names: `close_owner_employee_key` an employee, `deal_id` a deal."""
     if column.endswith("_id"):
         return column
-    found = re.search(r"(employee|stage_visit|stage|pipeline|deal|call|client|source)_key$", column)
+    found = re.search(
+        r"(employee|stage_visit|stage|pipeline|deal|call|client|lead_source|source|department|product)"
+        r"_key$",
+        column,
+    )
     return f"{found.group(1)}_key" if found else column
 
 

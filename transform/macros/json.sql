@@ -81,6 +81,15 @@
     ))
 {%- endmacro %}
 
+{#- The first value of the amoCRM custom field with a code; null where there is none. -#}
+{% macro first_field_value(column, code) -%}
+    {{ return(adapter.dispatch('first_field_value')(column, code)) }}
+{%- endmacro %}
+
+{% macro default__first_field_value(column, code) -%}
+    {{ field_values(column, code) }}[1]
+{%- endmacro %}
+
 {#- The elements of a list, as rows. -#}
 {% macro unnest_list(column) -%}
     {{ return(adapter.dispatch('unnest_list')(column)) }}

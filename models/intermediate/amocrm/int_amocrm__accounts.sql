@@ -18,6 +18,7 @@ select
     users.group_id as department_id,
     null::varchar as extension,
     own_actions.last_own_action_at,
+    null::timestamp as registered_at,
     users.received_at as seen_at
 from users
 left join own_actions

@@ -1,6 +1,5 @@
--- Contacts and companies by the key that clients have.
-{{ config(materialized='view') }}
-
+-- Contacts and companies by the key that clients have, also those that only a card, a call or a
+-- contact names.
 with contacts as (
     select * from {{ ref('stg_amocrm__contacts') }}
 ),
@@ -9,22 +8,138 @@ companies as (
     select * from {{ ref('stg_amocrm__companies') }}
 ),
 
+leads as (
+    select * from {{ ref('stg_amocrm__leads') }}
+),
+
+call_entities as (
+    select * from {{ ref('int_amocrm__call_entities') }}
+),
+
+deleted as (
+    select * from {{ ref('stg_amocrm__deleted_records') }}
+    where entity in ('contacts', 'companies')
+),
+
 connections as (
     select * from {{ ref('int_connections') }}
+),
+
+known as (
+    select
+        contacts.source_key,
+        'contact' as client_type,
+        contacts.contact_id as client_id,
+        contacts.contact_name as client_name,
+        {{ json_path_integer('contacts.companies', '$[0].id') }} as company_id,
+        contacts.is_deleted or deleted.record_id is not null as is_deleted
+    from contacts
+    -- A record that came back after it was noticed missing was restored from the recycle bin.
+    left join deleted
+        on contacts.source_key = deleted.source_key
+        and deleted.entity = 'contacts'
+        and contacts.contact_id = deleted.record_id
+        and contacts.received_at <= deleted.noticed_at
+    union all
+    select
+        companies.source_key,
+        'company' as client_type,
+        companies.company_id as client_id,
+        companies.company_name as client_name,
+        null::bigint as company_id,
+        companies.is_deleted or deleted.record_id is not null as is_deleted
+    from companies
+    -- A record that came back after it was noticed missing was restored from the recycle bin.
+    left join deleted
+        on companies.source_key = deleted.source_key
+        and deleted.entity = 'companies'
+        and companies.company_id = deleted.record_id
+        and companies.received_at <= deleted.noticed_at
+),
+
+named_rows as (
+    select
+        source_key,
+        'contact' as client_type,
+        {{ json_main_id('contacts') }} as client_id
+    from leads
+    union all
+    select
+        source_key,
+        'company' as client_type,
+        {{ json_path_integer('companies', '$[0].id') }} as client_id
+    from leads
+    union all
+    select
+        source_key,
+        'contact' as client_type,
+        contact_id as client_id
+    from call_entities
+    union all
+    select
+        source_key,
+        'company' as client_type,
+        company_id as client_id
+    from call_entities
+    union all
+    select
+        source_key,
+        'company' as client_type,
+        company_id as client_id
+    from known
+),
+
+named as (
+    select
+        source_key,
+        client_type,
+        client_id
+    from named_rows
+    where client_id is not null
+    group by source_key, client_type, client_id
+),
+
+all_clients as (
+    select
+        source_key,
+        client_type,
+        client_id,
+        client_name,
+        company_id,
+        is_deleted
+    from known
+    union all
+    -- Of what no load has seen nobody knows whether it is gone.
+    select
+        named.source_key,
+        named.client_type,
+        named.client_id,
+        null as client_name,
+        null as company_id,
+        null as is_deleted
+    from named
+    left join known
+        on named.source_key = known.source_key
+        and named.client_type = known.client_type
+        and named.client_id = known.client_id
+    where known.client_id is null
 )
 
 select
-    {{ hash_key(["contacts.source_key", "'contact'", "contacts.contact_id"]) }} as client_key,
-    contacts.contact_name as client_name,
-    connections.portal_url || '/contacts/detail/' || contacts.contact_id as client_url
-from contacts
+    {{ hash_key(["all_clients.source_key", "all_clients.client_type", "all_clients.client_id"]) }}
+        as client_key,
+    all_clients.source_key,
+    all_clients.client_type,
+    all_clients.client_id,
+    nullif(all_clients.client_name, '') as client_name,
+    connections.portal_url || case all_clients.client_type
+        when 'contact' then '/contacts/detail/' else '/companies/detail/'
+    end || all_clients.client_id as client_url,
+    case
+        when all_clients.company_id is not null
+            then {{ hash_key(["all_clients.source_key", "'company'", "all_clients.company_id"]) }}
+    end as company_client_key,
+    all_clients.is_deleted
+from all_clients
 inner join connections
-    on contacts.source_key = connections.source_key
-union all
-select
-    {{ hash_key(["companies.source_key", "'company'", "companies.company_id"]) }} as client_key,
-    companies.company_name as client_name,
-    connections.portal_url || '/companies/detail/' || companies.company_id as client_url
-from companies
-inner join connections
-    on companies.source_key = connections.source_key
+    on all_clients.source_key = connections.source_key

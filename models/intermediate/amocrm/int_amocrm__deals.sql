@@ -190,6 +190,7 @@ select
     fields_by_lead.utm_source,
     fields_by_lead.utm_medium,
     fields_by_lead.utm_campaign,
+    flagged.loss_reason_id,
     fields_by_lead.custom_fields,
     flagged.as_of_at,
     flagged.portal_url || '/leads/detail/' || flagged.lead_id as card_url,

@@ -1,12 +1,18 @@
--- Groups of users are the account's departments.
-{{ config(materialized='view') }}
-
+-- Groups of users are the account's departments; there is nothing above them.
 with user_groups as (
     select * from {{ ref('stg_amocrm__groups') }}
+),
+
+connections as (
+    select * from {{ ref('int_connections') }}
 )
 
 select
-    source_key,
-    group_id as department_id,
-    group_name as department_name
+    user_groups.source_key,
+    user_groups.group_id as department_id,
+    user_groups.group_name as department_name,
+    null::bigint as parent_department_id,
+    user_groups.received_at >= connections.as_of_at as is_listed
 from user_groups
+inner join connections
+    on user_groups.source_key = connections.source_key

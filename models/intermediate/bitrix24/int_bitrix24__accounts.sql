@@ -15,5 +15,6 @@ select
     department_id,
     extension,
     greatest(last_login_at, last_activity_at) as last_own_action_at,
+    registered_at,
     received_at as seen_at
 from users

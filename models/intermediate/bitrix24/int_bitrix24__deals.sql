@@ -69,6 +69,8 @@ select
     utm_source,
     utm_medium,
     utm_campaign,
+    -- A loss reason is a custom field here, if the company has one.
+    null::bigint as loss_reason_id,
     custom_fields,
     as_of_at,
     portal_url || '/crm/deal/details/' || deal_id || '/' as card_url,

@@ -78,6 +78,10 @@ talkers_of_files as (
     from {{ ref('stg_company__talkers') }}
 ),
 
+unknown_in_files as (
+    select * from {{ ref('int_unknown_names_in_files') }}
+),
+
 shared_lines as (
     select * from {{ ref('int_shared_line_findings') }}
 ),
@@ -378,6 +382,16 @@ rejected as (
 unknown_rules as (
     select
         'RULES' as rule_id,
+        source_key,
+        file as entity,
+        'line ' || line as record_id,
+        null::bigint as employee_key,
+        null as card_url,
+        file || ', line ' || line || ': the system has ' || lacking || '.' as sentence
+    from unknown_in_files
+    union all
+    select
+        'RULES' as rule_id,
         pipeline_roles.source_key,
         'pipelines.csv' as entity,
         'line ' || pipeline_roles.line as record_id,
@@ -489,7 +503,8 @@ found as (
     select * from unknown_rules
 )
 
--- What a connection had that was removed from the rules since is nobody's to mend.
+-- What a connection had that was removed from the rules since is nobody's to mend; what is of no
+-- single connection is.
 select
     found.rule_id,
     found.source_key,
@@ -499,6 +514,7 @@ select
     found.card_url,
     found.sentence
 from found
-inner join connections
+left join connections
     on found.source_key = connections.source_key
     and connections.is_configured
+where connections.source_key is not null or found.source_key = '(all)'

@@ -12,7 +12,7 @@ tied_connections as (
 ),
 
 employees as (
-    select * from {{ ref('dim_employees') }}
+    select * from {{ ref('int_employees') }}
 ),
 
 extensions_of_file as (

@@ -7,5 +7,6 @@ select
     id as department_id,
     name as department_name,
     nullif(parent, 0) as parent_department_id,
-    nullif(uf_head, 0) as head_employee_id
+    nullif(uf_head, 0) as head_employee_id,
+    {{ utc('received_at') }} as received_at
 from source
