@@ -89,6 +89,8 @@ class Settings(BaseSettings):
             "DBT_TARGET_PATH": str(self.dbt_target_dir),
             "DBT_LOG_PATH": str(self.dbt_target_dir),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            # Unit tests look at our code, not at a company's data.
+            "DBT_EXCLUDE_RESOURCE_TYPES": "unit_test",
         }
 
     def make_folders(self) -> None:

@@ -18,16 +18,23 @@ rules as (
     select * from {{ ref('stg_company__rules') }}
 ),
 
+currency_rates as (
+    select * from {{ ref('dim_currency_rates') }}
+),
+
 -- A payment is credited to the owner at the win; until there is one, to the owner now.
 credited as (
     select
         payments.*,
+        coalesce(payments.currency_code, rules.currency_code) as paid_currency_code,
+        rules.currency_code as company_currency_code,
         coalesce(days.date_day, payments.paid_on) as local_paid_on,
         case
             when deals.deal_state = 'won' then deals.close_owner_employee_key
             else payments.owner_employee_key
         end as credited_employee_key
     from payments
+    cross join rules
     left join deals
         on payments.deal_key = deals.deal_key
     left join days
@@ -46,13 +53,18 @@ select
     credited.paid_at,
     credited.local_paid_on as paid_on,
     credited.amount,
-    coalesce(credited.currency_code, rules.currency_code) as currency_code,
+    credited.paid_currency_code as currency_code,
+    (credited.amount * currency_rates.rate)::decimal(18, 2) as company_amount,
+    credited.company_currency_code,
     coalesce(credited.credited_employee_key, {{ nobody_key() }}) as owner_employee_key,
     case
         when employees.former_from_on <= credited.local_paid_on then {{ former_employees_key() }}
         else coalesce(credited.credited_employee_key, {{ nobody_key() }})
     end as reporting_employee_key
 from credited
-cross join rules
+left join currency_rates
+    on credited.paid_currency_code = currency_rates.currency_code
+    and credited.local_paid_on >= currency_rates.valid_from_on
+    and credited.local_paid_on < currency_rates.valid_to_on
 left join employees
     on credited.credited_employee_key = employees.employee_key

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -295,6 +296,27 @@ def test_no_model_is_planned_as_a_nested_loop(demo_run: DemoRun) -> None:
                 looping.append(path.stem)
     assert checked > 40
     assert looping == []
+
+
+def test_the_models_unit_tests_pass(demo_run: DemoRun, tmp_path: Path) -> None:
+    shutil.copy(demo_run.settings.warehouse, tmp_path / "warehouse.duckdb")
+    finished = subprocess.run(
+        [str(dbt_executable()), "test", "--select", "test_type:unit"],
+        cwd=PROJECT_DIR,
+        env={
+            **os.environ,
+            **demo_run.settings.dbt_environment(),
+            "CALLFUNNEL_WAREHOUSE": str(tmp_path / "warehouse.duckdb"),
+            "DBT_TARGET_PATH": str(tmp_path / "target"),
+            "DBT_LOG_PATH": str(tmp_path / "logs"),
+            "DBT_EXCLUDE_RESOURCE_TYPES": "",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout[-4000:]
+    assert re.search(r"Finished running .* [1-9]\d* unit tests?", finished.stdout)
 
 
 def test_the_project_holds_no_machine_path() -> None:

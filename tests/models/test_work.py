@@ -232,7 +232,8 @@ def test_mass_moves_are_no_touches(company: Settings) -> None:
 def test_an_owner_holds_from_the_load_that_first_saw_them(company: Settings) -> None:
     found = asked(
         company,
-        "select epoch_us(owned_from_at), epoch_us(owned_until_at), employee_id, intervals.owner_basis "
+        "select epoch_us(owned_from_at), epoch_us(owned_until_at), employee_id, "
+        "intervals.owner_basis "
         "from marts.fct_owner_intervals as intervals "
         "inner join marts.fct_deals using (deal_key) "
         "inner join marts.dim_employees as employees "
