@@ -999,10 +999,10 @@ def test_a_close_belongs_to_who_was_responsible_then(company: Settings) -> None:
     assert found == (3, 1, "history")
 
 
-def test_without_events_back_to_the_creation_the_owner_is_the_present_one(
+def test_without_events_back_to_the_creation_the_owner_is_whom_the_first_known_change_replaced(
     company: Settings,
 ) -> None:
-    assert owners(company, 2) == [(NEW, 3, "current"), (TALKS, 3, "current")]
+    assert owners(company, 2) == [(NEW, 1, "current"), (TALKS, 1, "current")]
 
 
 def test_without_a_change_since_creation_the_owner_has_always_been_the_same(
@@ -1427,7 +1427,7 @@ def test_every_raw_row_is_in_the_marts_or_has_its_reason(company: Settings) -> N
     )
     assert found == [
         # raw, in marts, deleted, waiting, merged, orphans, other
-        ("company_notes", 3, 2, 0, 0, 0, 0, 1),
+        ("company_notes", 3, 3, 0, 0, 0, 0, 0),
         ("contact_notes", 2, 1, 0, 0, 1, 0, 0),
         ("events", 10, 1, 0, 1, 2, 3, 3),
         ("lead_notes", 6, 3, 0, 1, 1, 0, 1),
