@@ -43,7 +43,23 @@ NOT_COMPARED = {
     "dim_sources.is_listed": (
         "amoCRM has no dictionary of sources: there are those that cards name."
     ),
+    "fct_crm_actions.*": "Bitrix24 names the last mover and the last change at each load only.",
     "fct_data_quality_issues.sentence": "Sentences name the system's own ids.",
+    "fct_messages.is_session": "amoCRM tells each message of a chat.",
+    "fct_owner_intervals.*": "Bitrix24's owners are those that loads have seen.",
+    "fct_tasks.entity": "amoCRM has one list of tasks; Bitrix24's to-dos and meetings are activities.",
+    "fct_tasks.record_id": (
+        "amoCRM has one list of tasks; Bitrix24's to-dos and meetings are activities."
+    ),
+    "fct_tasks.task_kind": (
+        "amoCRM has one list of tasks; Bitrix24's to-dos and meetings are activities."
+    ),
+    "fct_tasks.held_at": "amoCRM knows of a meeting by when it is to be done, not its beginning.",
+    "fct_tasks.completed_at_basis": "Bitrix24's activities don't tell when they were done.",
+    "fct_touches.employee_key": "Bitrix24 names the last mover and the last change at each load only.",
+    "fct_touches.reporting_employee_key": (
+        "Bitrix24 names the last mover and the last change at each load only."
+    ),
 }
 
 

@@ -47,6 +47,27 @@ def _no_leads(connection: sqlite3.Connection) -> None:
     connection.execute("delete from lead")
     connection.execute("delete from lead_stage_history")
     connection.execute('update deal set "LEAD_ID" = null')
+    connection.execute('delete from activity where "OWNER_TYPE_ID" = 1')
+    connection.execute("delete from timeline_comment where ENTITY_TYPE = 'lead'")
+    connection.execute(
+        """delete from task_history where "TASK_ID" in (
+            select "ID" from task where "UF_CRM_TASK" like '%"L\_%' escape '\'
+        )"""
+    )
+    connection.execute("""delete from task where "UF_CRM_TASK" like '%"L\_%' escape '\'""")
+
+
+def _no_invoices(connection: sqlite3.Connection) -> None:
+    """Smart invoices are Bitrix24's; with them they would be its payments."""
+    connection.execute("delete from invoice")
+    connection.execute("delete from invoice_stage_history")
+
+
+def _chats_of_ours(connection: sqlite3.Connection) -> None:
+    """A chat session is both sides' talk in Bitrix24; amoCRM tells each message of either."""
+    connection.execute(
+        """update activity set "DIRECTION" = 2 where "PROVIDER_ID" = 'IMOPENLINES_SESSION'"""
+    )
 
 
 def _no_templates(connection: sqlite3.Connection) -> None:
@@ -190,6 +211,8 @@ def _whole_money(connection: sqlite3.Connection) -> None:
 
 STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (
     _no_leads,
+    _no_invoices,
+    _chats_of_ours,
     _no_templates,
     _one_stage_of_failure,
     _no_attributes,

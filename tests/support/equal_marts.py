@@ -90,7 +90,8 @@ def differences(
     Args:
         left: a company that has been built.
         right: another one.
-        ignored: columns that are not compared, as `table.column` or `*.column`.
+        ignored: columns that are not compared, as `table.column` or `*.column`, or whole tables as
+            `table.*`.
 
     Returns:
         By table some of the rows, `<` the left's, `>` the right's; only tables that differ. Rows
@@ -100,6 +101,7 @@ def differences(
         names = tables_of(one)
         missing = set(names) ^ set(tables_of(other))
         assert not missing, missing
+        names = [name for name in names if f"{name.rpartition('.')[2]}.*" not in ignored]
         both = [_Warehouse(connection, names, ignored) for connection in (one, other)]
         for _ in range(ROUNDS):
             for side in both:
@@ -135,7 +137,7 @@ def domain(column: str) -> str:
     if column.endswith("_id"):
         return column
     found = re.search(
-        r"(employee|stage_visit|stage|pipeline|deal|call|client|lead_source|source|department|product)"
+        r"(employee|stage_visit|stage|pipeline|deal|lead|card|task|call|client|lead_source|source|department|product)"
         r"_key$",
         column,
     )
