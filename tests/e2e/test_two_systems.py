@@ -47,7 +47,9 @@ NOT_COMPARED = {
     "fct_data_quality_issues.sentence": "Sentences name the system's own ids.",
     "fct_messages.is_session": "amoCRM tells each message of a chat.",
     "fct_owner_intervals.*": "Bitrix24's owners are those that loads have seen.",
-    "fct_tasks.entity": "amoCRM has one list of tasks; Bitrix24's to-dos and meetings are activities.",
+    "fct_tasks.entity": (
+        "amoCRM has one list of tasks; Bitrix24's to-dos and meetings are activities."
+    ),
     "fct_tasks.record_id": (
         "amoCRM has one list of tasks; Bitrix24's to-dos and meetings are activities."
     ),
