@@ -58,7 +58,9 @@ NOT_COMPARED = {
     ),
     "fct_tasks.held_at": "amoCRM knows of a meeting by when it is to be done, not its beginning.",
     "fct_tasks.completed_at_basis": "Bitrix24's activities don't tell when they were done.",
-    "fct_touches.employee_key": "Bitrix24 names the last mover and the last change at each load only.",
+    "fct_touches.employee_key": (
+        "Bitrix24 names the last mover and the last change at each load only."
+    ),
     "fct_touches.reporting_employee_key": (
         "Bitrix24 names the last mover and the last change at each load only."
     ),
