@@ -49,12 +49,9 @@ def _no_leads(connection: sqlite3.Connection) -> None:
     connection.execute('update deal set "LEAD_ID" = null')
     connection.execute('delete from activity where "OWNER_TYPE_ID" = 1')
     connection.execute("delete from timeline_comment where ENTITY_TYPE = 'lead'")
-    connection.execute(
-        """delete from task_history where "TASK_ID" in (
-            select "ID" from task where "UF_CRM_TASK" like '%"L\_%' escape '\'
-        )"""
-    )
-    connection.execute("""delete from task where "UF_CRM_TASK" like '%"L\_%' escape '\'""")
+    of_leads = 'select "ID" from task where "UF_CRM_TASK" like \'["L%\''
+    connection.execute(f'delete from task_history where "TASK_ID" in ({of_leads})')
+    connection.execute(f'delete from task where "ID" in ({of_leads})')
 
 
 def _no_invoices(connection: sqlite3.Connection) -> None:
