@@ -32,6 +32,9 @@ NOT_COMPARED = {
     "*.card_url": "Links lead to the system's own pages.",
     "*.client_url": "Links lead to the system's own pages.",
     "*.stage_id": "Ids are the system's own; those of stages are unique only within a pipeline.",
+    "dim_stage_set_versions.stage_set": (
+        "Ids are the system's own; those of stages are unique only within a pipeline."
+    ),
     "*.owner_basis": "amoCRM keeps the history of owners, Bitrix24 the present one.",
     "dim_employees.hired_on": (
         "A first action as an owner is told by a history of owners, which amoCRM has."

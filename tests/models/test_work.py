@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 from orchestration.settings import Settings
+from sources.bookkeeping import Books, EntityLoad
 from sources.demo.store import PortalStore
 from tests.conftest import DemoRun
 from tests.reference.records import read_store
@@ -186,6 +187,15 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         duckdb.connect(str(settings.warehouse)) as connection,
     ):
         write_raw(connection, {MAIN: store})
+        # An earlier load saw a stage that is gone.
+        books = Books(connection, "raw_bitrix24", MAIN)
+        books.write_log(NOON + dt.timedelta(days=4), [EntityLoad("statuses", "statuses")])
+        connection.execute("update raw_bitrix24.status_versions set first_seen_at = ?", [NOON])
+        connection.execute(
+            "insert into raw_bitrix24.status_versions (source_key, entity_id, status_id, name, sort, "
+            "first_seen_at, last_seen_at) values (?, 'DEAL_STAGE', 'OLD', 'Old', 15, ?, ?)",
+            [MAIN, NOON, NOON + dt.timedelta(days=4, hours=1)],
+        )
         connection.execute("delete from raw_bitrix24.deal_versions where id in (31, 32)")
         for deal in (31, 32):
             for owner, first in ((1, 0), (2, 2), (3, 4)):
@@ -272,6 +282,20 @@ def test_with_paid_invoices_they_are_the_payments(company: Settings) -> None:
         "on payments.owner_employee_key = employees.employee_key",
     )
     assert found == [("invoice", "1", 31, at(DAY), Decimal("50.00"), 2)]
+
+
+def test_a_rebuilt_funnel_has_a_break_at_the_load_that_saw_it(company: Settings) -> None:
+    found = asked(
+        company,
+        "select version_number, is_break, stage_set, valid_from_at, valid_to "
+        "from marts.dim_stage_set_versions order by 1",
+    )
+    cut = dt.datetime(2026, 3, 12, 12, 0)
+    rest = "WORK (open), WON (won), LOST (lost)"
+    assert found == [
+        (1, False, f"NEW (open), OLD (open), {rest}", dt.datetime(1, 1, 1), cut),
+        (2, True, f"NEW (open), {rest}", cut, dt.datetime(9999, 12, 31)),
+    ]
 
 
 def test_every_kind_of_planned_work_is_described(demo_run: DemoRun) -> None:
