@@ -192,8 +192,9 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         books.write_log(NOON + dt.timedelta(days=4), [EntityLoad("statuses", "statuses")])
         connection.execute("update raw_bitrix24.status_versions set first_seen_at = ?", [NOON])
         connection.execute(
-            "insert into raw_bitrix24.status_versions (source_key, entity_id, status_id, name, sort, "
-            "first_seen_at, last_seen_at) values (?, 'DEAL_STAGE', 'OLD', 'Old', 15, ?, ?)",
+            "insert into raw_bitrix24.status_versions "
+            "(source_key, entity_id, status_id, name, sort, first_seen_at, last_seen_at) "
+            "values (?, 'DEAL_STAGE', 'OLD', 'Old', 15, ?, ?)",
             [MAIN, NOON, NOON + dt.timedelta(days=4, hours=1)],
         )
         connection.execute("delete from raw_bitrix24.deal_versions where id in (31, 32)")
