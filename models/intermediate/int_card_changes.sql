@@ -15,18 +15,36 @@ unioned as (
     union all
     select
         amocrm.*,
-        false as is_lower_bound
+        -- Of changes the events of custom fields are not read.
+        amocrm.change_type <> 'move' as is_lower_bound
     from amocrm
+),
+
+keyed as (
+    select
+        source_key,
+        case
+            when card_type = 'lead' then {{ hash_key(['source_key', "'lead'", 'card_id']) }}
+            when card_type = 'deal' then {{ hash_key(['source_key', 'card_id']) }}
+        end as card_key,
+        change_type,
+        changed_at,
+        entry_id,
+        {{ hash_key(['source_key', 'employee_id']) }} as employee_key,
+        employee_id = 0 as is_robot,
+        is_lower_bound
+    from unioned
 )
 
 select
     source_key,
-    case
-        when card_type = 'lead' then {{ hash_key(['source_key', "'lead'", 'card_id']) }}
-        when card_type = 'deal' then {{ hash_key(['source_key', 'card_id']) }}
-    end as card_key,
+    card_key,
     change_type,
     changed_at,
-    {{ hash_key(['source_key', 'employee_id']) }} as employee_key,
+    -- The entry of the history that it is, where the system says so.
+    case when entry_id is not null then {{ hash_key(['card_key', 'entry_id']) }} end
+        as stage_entry_key,
+    case when not is_robot then employee_key end as employee_key,
+    is_robot,
     is_lower_bound
-from unioned
+from keyed

@@ -20,6 +20,28 @@ changes as (
     where change_type = 'change'
 ),
 
+-- Making and moving a card changes it too: that is told already.
+told_instants as (
+    select
+        card_key,
+        created_at as told_at
+    from cards
+    union
+    select
+        card_key,
+        moved_at as told_at
+    from moves
+),
+
+other_changes as (
+    select changes.*
+    from changes
+    left join told_instants
+        on changes.card_key = told_instants.card_key
+        and changes.changed_at = told_instants.told_at
+    where told_instants.card_key is null
+),
+
 comments as (
     select * from {{ ref('int_comments') }}
 ),
@@ -45,6 +67,7 @@ unioned as (
         creator_employee_key as employee_key,
         deal_key as card_key,
         false as is_lower_bound,
+        false as is_robot,
         false as is_touch
     from deals
     union all
@@ -56,6 +79,7 @@ unioned as (
         creator_employee_key as employee_key,
         lead_key as card_key,
         false as is_lower_bound,
+        false as is_robot,
         false as is_touch
     from leads
     union all
@@ -67,19 +91,21 @@ unioned as (
         mover_employee_key as employee_key,
         card_key,
         is_lower_bound,
-        not is_mass_move as is_touch
+        is_robot,
+        not(is_mass_move or is_robot) as is_touch
     from moves
     union all
     select
         'card_changed' as action_type,
-        {{ hash_key(['card_key', 'changed_at']) }} as record_key,
+        {{ hash_key(['card_key', 'changed_at', "coalesce(employee_key, 0)"]) }} as record_key,
         source_key,
         changed_at as acted_at,
         employee_key,
         card_key,
         is_lower_bound,
+        is_robot,
         false as is_touch
-    from changes
+    from other_changes
     union all
     select
         'comment' as action_type,
@@ -89,6 +115,7 @@ unioned as (
         employee_key,
         card_key,
         false as is_lower_bound,
+        false as is_robot,
         true as is_touch
     from comments
     union all
@@ -101,6 +128,7 @@ unioned as (
         employee_key,
         card_key,
         false as is_lower_bound,
+        false as is_robot,
         true as is_touch
     from messages
     where is_session or direction <> 'inbound'
@@ -113,6 +141,7 @@ unioned as (
         creator_employee_key as employee_key,
         card_key,
         false as is_lower_bound,
+        false as is_robot,
         false as is_touch
     from tasks
     union all
@@ -128,6 +157,7 @@ unioned as (
         completer_employee_key as employee_key,
         card_key,
         completed_at_basis = 'last_change' as is_lower_bound,
+        false as is_robot,
         true as is_touch
     from tasks
     where is_completed
@@ -140,6 +170,7 @@ unioned as (
         mover_employee_key as employee_key,
         card_key,
         is_lower_bound,
+        false as is_robot,
         false as is_touch
     from deadline_moves
 )
@@ -153,6 +184,7 @@ select
     unioned.employee_key,
     cards.card_key,
     unioned.is_lower_bound,
+    unioned.is_robot,
     unioned.is_touch
 from unioned
 left join cards

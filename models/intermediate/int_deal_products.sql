@@ -33,7 +33,7 @@ select
     unioned.product_name,
     unioned.quantity,
     unioned.price,
-    (unioned.price * unioned.quantity)::decimal(18, 2) as amount
+    (unioned.price::decimal(28, 4) * unioned.quantity)::decimal(18, 2) as amount
 from unioned
 inner join deals
     on unioned.source_key = deals.source_key

@@ -124,7 +124,9 @@ unioned as (
     select
         source_key,
         'file' as payment_basis,
-        coalesce(payment_id, concat_ws('/', deal_id, paid_on, amount, place)) as record_id,
+        coalesce(
+            payment_id, concat_ws('/', deal_id, paid_on, amount, currency_code, place)
+        ) as record_id,
         {{ hash_key(['source_key', 'deal_id']) }} as deal_key,
         true as has_deal,
         null::bigint as client_key,

@@ -6,9 +6,14 @@ with visits as (
     where visit_number > 1 and not is_inferred
 ),
 
-changes as (
+told as (
     select * from {{ ref('int_card_changes') }}
-    where change_type = 'move'
+    where change_type = 'move' and stage_entry_key is not null
+),
+
+timed as (
+    select * from {{ ref('int_card_changes') }}
+    where change_type = 'move' and stage_entry_key is null
 ),
 
 rules as (
@@ -22,16 +27,19 @@ moved as (
         visits.card_key,
         visits.stage_key,
         visits.entered_at as moved_at,
-        changes.employee_key as mover_employee_key,
-        coalesce(changes.is_lower_bound, true) as is_lower_bound,
+        coalesce(told.employee_key, timed.employee_key) as mover_employee_key,
+        coalesce(told.is_robot, timed.is_robot, false) as is_robot,
+        coalesce(told.is_lower_bound, timed.is_lower_bound, true) as is_lower_bound,
         {{ epoch_second('visits.entered_at') }} as moved_second,
         rules.mass_move_cards,
         rules.mass_move_minutes * 60 as mass_move_seconds
     from visits
     cross join rules
-    left join changes
-        on visits.card_key = changes.card_key
-        and visits.entered_at = changes.changed_at
+    left join told
+        on visits.stage_visit_key = told.stage_entry_key
+    left join timed
+        on visits.card_key = timed.card_key
+        and visits.entered_at = timed.changed_at
 ),
 
 counted as (
@@ -51,6 +59,7 @@ select
     stage_key,
     moved_at,
     mover_employee_key,
+    is_robot,
     is_lower_bound,
     -- The fullest window that contains the move.
     max(moves_before) over (

@@ -16,7 +16,7 @@ leads as (
 ),
 
 payments as (
-    select * from {{ ref('stg_company__payments') }}
+    select * from {{ ref('int_payments') }}
 ),
 
 named as (

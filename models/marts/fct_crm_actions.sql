@@ -25,7 +25,9 @@ select
     cards.deal_key,
     case cards.card_type when 'lead' then cards.lead_key end as lead_key,
     actions.is_lower_bound,
-    coalesce(employees.employee_kind, 'nobody') as actor_kind,
+    coalesce(
+        employees.employee_kind, case when actions.is_robot then 'system' else 'nobody' end
+    ) as actor_kind,
     coalesce(actions.employee_key, {{ nobody_key() }}) as employee_key,
     case
         when employees.former_from_on <= days.date_day then {{ former_employees_key() }}

@@ -134,7 +134,7 @@ select
     credited.planned_close_at,
     credited.amount,
     credited.deal_currency_code as currency_code,
-    (credited.amount * currency_rates.rate)::decimal(18, 2) as company_amount,
+    (credited.amount::decimal(28, 2) * currency_rates.rate)::decimal(18, 2) as company_amount,
     credited.company_currency_code,
     credited.client_key,
     credited.is_repeat_client,

@@ -153,17 +153,14 @@ first_loads as (
     group by load_log.source_key
 ),
 
--- A day's stock describes that day: who had been dismissed by then is not named.
+-- Whose deals are open is said of now, also of an earlier day: nobody is named who has left since.
 folded as (
     select
         spread.source_key,
         spread.stock_on,
         spread.pipeline_key,
         spread.stage_key,
-        case
-            when employees.former_from_on <= spread.stock_on then {{ former_employees_key() }}
-            else spread.owner_employee_key
-        end as reporting_employee_key,
+        coalesce(employees.current_reporting_key, {{ nobody_key() }}) as reporting_employee_key,
         spread.currency_code,
         spread.deals_count,
         spread.amount,

@@ -54,7 +54,7 @@ select
     credited.local_paid_on as paid_on,
     credited.amount,
     credited.paid_currency_code as currency_code,
-    (credited.amount * currency_rates.rate)::decimal(18, 2) as company_amount,
+    (credited.amount::decimal(28, 2) * currency_rates.rate)::decimal(18, 2) as company_amount,
     credited.company_currency_code,
     coalesce(credited.credited_employee_key, {{ nobody_key() }}) as owner_employee_key,
     case

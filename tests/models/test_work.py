@@ -129,7 +129,13 @@ def portal(path: Path) -> PortalStore:
         ]
         # Owners: as the loads of days 0, 2 and 4 have seen them.
         + [
-            deal_row(31, ASSIGNED_BY_ID=3, STAGE_ID="WON", STAGE_SEMANTIC_ID="S"),
+            deal_row(
+                31,
+                ASSIGNED_BY_ID=3,
+                STAGE_ID="WON",
+                STAGE_SEMANTIC_ID="S",
+                OPPORTUNITY="5000000000.00",
+            ),
             deal_row(32, ASSIGNED_BY_ID=3, STAGE_ID="WON", STAGE_SEMANTIC_ID="S"),
         ],
     )
@@ -140,6 +146,19 @@ def portal(path: Path) -> PortalStore:
         + [
             history_row(131, 31, 3 * DAY, "WON", STAGE_SEMANTIC_ID="S"),
             history_row(132, 32, -DAY, "WON", STAGE_SEMANTIC_ID="S"),
+        ],
+    )
+    called = {"TYPE_ID": 2, "PROVIDER_ID": "VOXIMPLANT_CALL", "OWNER_TYPE_ID": 2, "OWNER_ID": 31}
+    said = {"TYPE_ID": 6, "PROVIDER_ID": "CRM_SMS", "OWNER_TYPE_ID": 2, "OWNER_ID": 31}
+    usual = {"CREATED": at(0), "LAST_UPDATED": at(60), "RESPONSIBLE_ID": 2}
+    store.insert(
+        "activity",
+        [
+            {"ID": 1, "ORIGIN_ID": "VI_call-1", "COMPLETED": 1, **called, **usual},
+            {"ID": 2, "COMPLETED": 0, "DEADLINE": at(2 * DAY), **called, **usual},
+            {"ID": 3, "COMPLETED": 1, **called, **usual},
+            {"ID": 4, "DIRECTION": 1, "COMPLETED": 1, **said, **usual},
+            {"ID": 5, "DIRECTION": 2, "COMPLETED": 1, **said, **usual},
         ],
     )
     store.insert(
@@ -199,7 +218,8 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         )
         connection.execute("delete from raw_bitrix24.deal_versions where id in (31, 32)")
         for deal in (31, 32):
-            for owner, first in ((1, 0), (2, 2), (3, 4)):
+            # Nobody lists account 77, which owned deal 32 at first.
+            for owner, first in ((1 if deal == 31 else 77, 0), (2, 2), (3, 4)):
                 seen = NOON + dt.timedelta(days=first, hours=1)
                 connection.execute(
                     "insert into raw_bitrix24.deal_versions "
@@ -269,7 +289,28 @@ def test_a_close_is_credited_to_the_owner_that_was_seen_last_before_it(company: 
         "on closes.owner_employee_key = employees.employee_key order by 1",
     )
     # Deal 32 was won at its creation, before any load: its first known owner.
-    assert found == [(31, 2, "snapshot"), (32, 1, "current")]
+    assert found == [(31, 2, "snapshot"), (32, 77, "current")]
+
+
+def test_an_amount_of_billions_is_converted(company: Settings) -> None:
+    found = asked(company, "select company_amount from marts.fct_deals where deal_id = 31")
+    assert found == [(Decimal("5000000000.00"),)]
+
+
+def test_a_planned_call_is_work_and_a_record_of_a_call_is_none(company: Settings) -> None:
+    found = asked(
+        company, "select record_id, task_kind, is_completed from marts.fct_tasks order by 1"
+    )
+    assert found == [("2", "planned_call", False), ("3", "planned_call", True)]
+
+
+def test_what_a_client_writes_is_no_touch(company: Settings) -> None:
+    messages = asked(
+        company, "select message_type, direction, is_session from marts.fct_messages order by 2"
+    )
+    assert messages == [("chat", "inbound", False), ("chat", "outbound", False)]
+    touches = asked(company, "select count(*) from marts.fct_touches where touch_type = 'message'")
+    assert touches == [(1,)]
 
 
 def test_with_paid_invoices_they_are_the_payments(company: Settings) -> None:

@@ -16,6 +16,18 @@ owner_changes as (
     select * from {{ ref('int_amocrm__owner_changes') }}
 ),
 
+tasks as (
+    select * from {{ ref('stg_amocrm__tasks') }}
+),
+
+notes as (
+    select * from {{ ref('stg_amocrm__notes') }}
+),
+
+events as (
+    select * from {{ ref('stg_amocrm__events') }}
+),
+
 named as (
     select
         source_key,
@@ -46,6 +58,31 @@ named as (
         source_key,
         owner_id as employee_id
     from owner_changes
+    union all
+    select
+        source_key,
+        owner_id as employee_id
+    from tasks
+    union all
+    select
+        source_key,
+        created_by_id as employee_id
+    from tasks
+    union all
+    select
+        source_key,
+        owner_id as employee_id
+    from notes
+    union all
+    select
+        source_key,
+        created_by_id as employee_id
+    from notes
+    union all
+    select
+        source_key,
+        created_by_id as employee_id
+    from events
 ),
 
 known as (

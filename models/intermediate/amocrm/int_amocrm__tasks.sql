@@ -35,7 +35,11 @@ completed as (
     select
         tasks.*,
         coalesce(completions.completed_at, tasks.modified_at) as ended_at,
-        coalesce(completions.completed_by_id, tasks.owner_id) as ended_by_id,
+        -- Without an event the owner; with one its author, who may be a robot.
+        case
+            when completions.task_id is null then tasks.owner_id
+            else completions.completed_by_id
+        end as ended_by_id,
         case when completions.task_id is not null then 'system' else 'last_change' end
             as ended_at_basis
     from tasks

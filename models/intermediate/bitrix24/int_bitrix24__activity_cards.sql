@@ -31,7 +31,7 @@ ranked as (
         *,
         row_number() over (
             partition by source_key, activity_id
-            order by distance, entity_type_id desc, entity_id
+            order by distance asc, entity_type_id desc, entity_id asc
         ) as place
     from named
     where entity_type_id in (1, 2) and entity_id is not null

@@ -10,6 +10,10 @@ lead_versions as (
     select * from {{ ref('stg_bitrix24__lead_versions') }}
 ),
 
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
 versions as (
     select
         'deal' as card_type,
@@ -30,26 +34,44 @@ versions as (
         modified_by_id,
         modified_at
     from lead_versions
+),
+
+changes as (
+    select
+        source_key,
+        card_type,
+        card_id,
+        'move' as change_type,
+        moved_at as changed_at,
+        moved_by_id as employee_id
+    from versions
+    union all
+    select
+        source_key,
+        card_type,
+        card_id,
+        'change' as change_type,
+        modified_at as changed_at,
+        modified_by_id as employee_id
+    from versions
 )
 
 select
-    source_key,
-    card_type,
-    card_id,
-    'move' as change_type,
-    moved_at as changed_at,
-    min(moved_by_id) as employee_id
-from versions
-where moved_by_id is not null and moved_at is not null
-group by source_key, card_type, card_id, moved_at
-union all
-select
-    source_key,
-    card_type,
-    card_id,
-    'change' as change_type,
-    modified_at as changed_at,
-    min(modified_by_id) as employee_id
-from versions
-where modified_by_id is not null and modified_at is not null
-group by source_key, card_type, card_id, modified_at
+    changes.source_key,
+    changes.card_type,
+    changes.card_id,
+    changes.change_type,
+    changes.changed_at,
+    -- The portal's history has no link to who moved: the instant tells which entry it was.
+    null::varchar as entry_id,
+    min(changes.employee_id) as employee_id
+from changes
+inner join connections
+    on changes.source_key = connections.source_key
+where changes.employee_id is not null and changes.changed_at <= connections.as_of_at
+group by
+    changes.source_key,
+    changes.card_type,
+    changes.card_id,
+    changes.change_type,
+    changes.changed_at

@@ -16,6 +16,10 @@ leads as (
     select * from {{ ref('stg_bitrix24__leads') }}
 ),
 
+invoices as (
+    select * from {{ ref('stg_bitrix24__invoices') }}
+),
+
 call_entities as (
     select * from {{ ref('int_bitrix24__call_entities') }}
 ),
@@ -85,6 +89,18 @@ named_rows as (
         'company' as client_type,
         company_id as client_id
     from leads
+    union all
+    select
+        source_key,
+        'contact' as client_type,
+        contact_id as client_id
+    from invoices
+    union all
+    select
+        source_key,
+        'company' as client_type,
+        company_id as client_id
+    from invoices
     union all
     select
         source_key,

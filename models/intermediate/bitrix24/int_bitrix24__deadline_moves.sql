@@ -7,6 +7,8 @@ with task_history as (
 
 versions as (
     select * from {{ ref('stg_bitrix24__activity_versions') }}
+    -- "No deadline" is printed as the year 9999.
+    where year(deadline_at) < 9999
 ),
 
 connections as (

@@ -1,7 +1,11 @@
 -- E-mails and chat sessions, up to the cut.
 with activities as (
+    select * from {{ ref('stg_bitrix24__activities') }}
+),
+
+activity_kinds as (
     select * from {{ ref('int_bitrix24__activity_kinds') }}
-    where activity_kind in ('email', 'chat')
+    where activity_kind in ('email', 'chat', 'chat_session')
 ),
 
 bindings as (
@@ -21,9 +25,9 @@ select
     activities.source_key,
     'activities' as entity,
     activities.activity_id::varchar as record_id,
-    activities.activity_kind as message_type,
+    case activity_kinds.activity_kind when 'email' then 'email' else 'chat' end as message_type,
     -- A session is both sides' talk in one record.
-    activities.activity_kind = 'chat' as is_session,
+    activity_kinds.activity_kind = 'chat_session' as is_session,
     case activities.direction_code when 1 then 'inbound' when 2 then 'outbound' else 'unknown' end
         as direction,
     activities.responsible_id as employee_id,
@@ -36,7 +40,10 @@ select
         or coalesce(activities.started_at, activities.created_at) > connections.as_of_at,
         false
     ) as is_after_cut
-from activities
+from activity_kinds
+inner join activities
+    on activity_kinds.source_key = activities.source_key
+    and activity_kinds.activity_id = activities.activity_id
 inner join connections
     on activities.source_key = connections.source_key
 left join bindings

@@ -5,6 +5,10 @@ with tasks as (
 ),
 
 activities as (
+    select * from {{ ref('stg_bitrix24__activities') }}
+),
+
+activity_kinds as (
     select * from {{ ref('int_bitrix24__activity_kinds') }}
     where activity_kind in ('todo', 'meeting', 'planned_call')
 ),
@@ -78,7 +82,7 @@ unioned as (
         activities.source_key,
         'activities' as entity,
         activities.activity_id as record_id,
-        activities.activity_kind as task_kind,
+        activity_kinds.activity_kind as task_kind,
         activities.subject as title,
         bindings.card_type,
         bindings.card_id,
@@ -93,7 +97,10 @@ unioned as (
         activities.modified_at as completed_at,
         'last_change' as completed_at_basis,
         activities.received_at
-    from activities
+    from activity_kinds
+    inner join activities
+        on activity_kinds.source_key = activities.source_key
+        and activity_kinds.activity_id = activities.activity_id
     left join bindings
         on activities.source_key = bindings.source_key
         and activities.activity_id = bindings.activity_id
