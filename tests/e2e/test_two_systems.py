@@ -17,6 +17,7 @@ from sources.demo.store import PortalStore
 from sources.demo.telephony.office import write_office
 from tests.support.common_ground import REASONS, add_stages, common_ground
 from tests.support.companies import (
+    WITHOUT_TESTS,
     dbt_build,
     load_account,
     load_company_rules,
@@ -121,7 +122,7 @@ def both(
         if request.param == "demo":
             load_exchange(settings, f"sqlite:///{root / EXCHANGE}")
         load_company_rules(settings)
-        dbt_build(settings)
+        dbt_build(settings, *WITHOUT_TESTS)
     return bitrix24, amocrm
 
 

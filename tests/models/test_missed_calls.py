@@ -20,7 +20,13 @@ import pytest
 
 from orchestration.settings import Settings
 from tests.reference.missed_calls import PhoneCall, missed_cases
-from tests.support.companies import dbt_build, load_company_rules, make_company, warehouse
+from tests.support.companies import (
+    WITHOUT_TESTS,
+    dbt_build,
+    load_company_rules,
+    make_company,
+    warehouse,
+)
 from tests.support.portals import NOON, at, call_row, deal_row, history_row, make_portal
 from tests.support.raw import write_raw
 from tests.support.raw_telephony import Pbx, write_raw_telephony
@@ -179,7 +185,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
             connection, {OFFICE: Pbx(CUT.astimezone(MOSCOW), {"asterisk_cdr": LEGS})}
         )
     load_company_rules(settings)
-    dbt_build(settings)
+    dbt_build(settings, *WITHOUT_TESTS)
     return settings
 
 

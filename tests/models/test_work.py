@@ -18,7 +18,13 @@ from tests.conftest import DemoRun
 from tests.reference.records import read_store
 from tests.reference.rules import Rules
 from tests.reference.work import mass_moves, moves, open_stock, task_counts, touches
-from tests.support.companies import dbt_build, load_company_rules, make_company, warehouse
+from tests.support.companies import (
+    WITHOUT_TESTS,
+    dbt_build,
+    load_company_rules,
+    make_company,
+    warehouse,
+)
 from tests.support.portals import NOON, at, deal_row, history_row, make_portal
 from tests.support.raw import write_raw
 
@@ -228,7 +234,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
                     [MAIN, deal, owner, seen, seen],
                 )
     load_company_rules(settings)
-    dbt_build(settings)
+    dbt_build(settings, *WITHOUT_TESTS)
     return settings
 
 

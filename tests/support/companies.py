@@ -180,6 +180,10 @@ def load_company_rules(settings: Settings) -> None:
         add_phone_numbers(connection, "RU")
 
 
+WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
+"""Half of a small company's build are data tests, which others run on more data."""
+
+
 def dbt_build(
     settings: Settings, *arguments: str, environment: Mapping[str, str] | None = None
 ) -> None:
