@@ -23,10 +23,7 @@ unioned as (
 keyed as (
     select
         source_key,
-        case
-            when card_type = 'lead' then {{ hash_key(['source_key', "'lead'", 'card_id']) }}
-            when card_type = 'deal' then {{ hash_key(['source_key', 'card_id']) }}
-        end as card_key,
+        {{ card_key('card_type', 'card_id') }} as card_key,
         change_type,
         changed_at,
         entry_id,

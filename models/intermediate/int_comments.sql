@@ -8,34 +8,15 @@ amocrm as (
 ),
 
 unioned as (
-    select
-        source_key,
-        record_id,
-        card_type,
-        card_id,
-        employee_id,
-        written_at,
-        text_length
-    from bitrix24
+    select * from bitrix24
     union all
-    select
-        source_key,
-        record_id,
-        card_type,
-        card_id,
-        employee_id,
-        written_at,
-        text_length
-    from amocrm
+    select * from amocrm
 )
 
 select
     {{ hash_key(['source_key', 'card_type', 'card_id', "'comment'", 'record_id']) }} as comment_key,
     source_key,
-    case
-        when card_type = 'lead' then {{ hash_key(['source_key', "'lead'", 'card_id']) }}
-        when card_type = 'deal' then {{ hash_key(['source_key', 'card_id']) }}
-    end as card_key,
+    {{ card_key('card_type', 'card_id') }} as card_key,
     case when employee_id is not null then {{ hash_key(['source_key', 'employee_id']) }} end
         as employee_key,
     written_at,

@@ -12,29 +12,9 @@ tasks as (
 ),
 
 unioned as (
-    select
-        source_key,
-        entity,
-        record_id,
-        move_id,
-        moved_at,
-        moved_by_id,
-        deadline_from_at,
-        deadline_to_at,
-        is_lower_bound
-    from bitrix24
+    select * from bitrix24
     union all
-    select
-        source_key,
-        entity,
-        record_id,
-        move_id,
-        moved_at,
-        moved_by_id,
-        deadline_from_at,
-        deadline_to_at,
-        is_lower_bound
-    from amocrm
+    select * from amocrm
 )
 
 select

@@ -73,9 +73,7 @@ runs as (
 dated as (
     select
         runs.*,
-        pipelines.pipeline_role,
         days.date_day as closed_on,
-        deals.owner_employee_key as current_owner_employee_key,
         owner_intervals.owner_employee_key as known_owner_employee_key,
         owner_intervals.owner_basis as known_owner_basis,
         -- Whether the last move of the deal was this close.

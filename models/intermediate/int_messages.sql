@@ -10,31 +10,9 @@ amocrm as (
 ),
 
 unioned as (
-    select
-        source_key,
-        entity,
-        record_id,
-        message_type,
-        is_session,
-        direction,
-        employee_id,
-        sent_at,
-        card_type,
-        card_id
-    from bitrix24
+    select * from bitrix24
     union all
-    select
-        source_key,
-        entity,
-        record_id,
-        message_type,
-        is_session,
-        direction,
-        employee_id,
-        sent_at,
-        card_type,
-        card_id
-    from amocrm
+    select * from amocrm
 )
 
 select
@@ -48,8 +26,5 @@ select
     case when employee_id is not null then {{ hash_key(['source_key', 'employee_id']) }} end
         as employee_key,
     sent_at,
-    case
-        when card_type = 'lead' then {{ hash_key(['source_key', "'lead'", 'card_id']) }}
-        when card_type = 'deal' then {{ hash_key(['source_key', 'card_id']) }}
-    end as card_key
+    {{ card_key('card_type', 'card_id') }} as card_key
 from unioned

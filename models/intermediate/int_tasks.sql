@@ -10,43 +10,9 @@ amocrm as (
 ),
 
 unioned as (
-    select
-        source_key,
-        entity,
-        record_id,
-        task_kind,
-        title,
-        card_type,
-        card_id,
-        responsible_id,
-        created_by_id,
-        created_at,
-        deadline_at,
-        held_at,
-        is_completed,
-        completed_by_id,
-        completed_at,
-        completed_at_basis
-    from bitrix24
+    select * from bitrix24
     union all
-    select
-        source_key,
-        entity,
-        record_id,
-        task_kind,
-        title,
-        card_type,
-        card_id,
-        responsible_id,
-        created_by_id,
-        created_at,
-        deadline_at,
-        held_at,
-        is_completed,
-        completed_by_id,
-        completed_at,
-        completed_at_basis
-    from amocrm
+    select * from amocrm
 )
 
 select
@@ -56,10 +22,7 @@ select
     record_id,
     task_kind,
     title,
-    case
-        when card_type = 'lead' then {{ hash_key(['source_key', "'lead'", 'card_id']) }}
-        when card_type = 'deal' then {{ hash_key(['source_key', 'card_id']) }}
-    end as card_key,
+    {{ card_key('card_type', 'card_id') }} as card_key,
     case when responsible_id is not null then {{ hash_key(['source_key', 'responsible_id']) }} end
         as owner_employee_key,
     case when created_by_id is not null then {{ hash_key(['source_key', 'created_by_id']) }} end

@@ -27,8 +27,8 @@ loss_reasons as (
     select * from {{ ref('int_deal_loss_reasons') }}
 ),
 
-custom_fields as (
-    select * from {{ ref('int_custom_field_values') }}
+described as (
+    select * from {{ ref('int_cards_described') }}
 ),
 
 employees as (
@@ -49,15 +49,6 @@ connections as (
 
 currency_rates as (
     select * from {{ ref('dim_currency_rates') }}
-),
-
-segments as (
-    select
-        card_key,
-        max(segment_value) filter (where segment_type = 'product') as product_name,
-        max(segment_value) filter (where segment_type = 'grade') as client_grade
-    from custom_fields
-    group by card_key
 ),
 
 -- When each client was first won: by a counted win in a pipeline of sales.
@@ -168,8 +159,8 @@ select
             then {{ hash_key(['credited.source_key', "'source'", 'credited.source_id']) }}
     end as lead_source_key,
     coalesce(sources.source_name, credited.source_id, '(not set)') as source_name,
-    coalesce(segments.product_name, '(not set)') as product_name,
-    coalesce(segments.client_grade, '(not set)') as client_grade,
+    coalesce(described.product_name, '(not set)') as product_name,
+    coalesce(described.client_grade, '(not set)') as client_grade,
     credited.utm_source,
     credited.utm_medium,
     credited.utm_campaign,
@@ -186,8 +177,8 @@ left join currency_rates
 left join sources
     on credited.source_key = sources.source_key
     and credited.source_id = sources.source_id
-left join segments
-    on credited.deal_key = segments.card_key
+left join described
+    on credited.deal_key = described.card_key
 left join loss_reasons
     on credited.deal_key = loss_reasons.deal_key
 left join employees as creators

@@ -11,8 +11,8 @@ sources as (
     select * from {{ ref('int_sources') }}
 ),
 
-custom_fields as (
-    select * from {{ ref('int_custom_field_values') }}
+described as (
+    select * from {{ ref('int_cards_described') }}
 ),
 
 deals as (
@@ -29,15 +29,6 @@ days as (
 
 rules as (
     select * from {{ ref('stg_company__rules') }}
-),
-
-segments as (
-    select
-        card_key,
-        max(segment_value) filter (where segment_type = 'product') as product_name,
-        max(segment_value) filter (where segment_type = 'grade') as client_grade
-    from custom_fields
-    group by card_key
 ),
 
 made_deals as (
@@ -86,8 +77,8 @@ select
             then {{ hash_key(['leads.source_key', "'source'", 'leads.source_id']) }}
     end as lead_source_key,
     coalesce(sources.source_name, leads.source_id, '(not set)') as source_name,
-    coalesce(segments.product_name, '(not set)') as product_name,
-    coalesce(segments.client_grade, '(not set)') as client_grade,
+    coalesce(described.product_name, '(not set)') as product_name,
+    coalesce(described.client_grade, '(not set)') as client_grade,
     leads.utm_source,
     leads.utm_medium,
     leads.utm_campaign,
@@ -110,8 +101,8 @@ left join made_deals
 left join sources
     on leads.source_key = sources.source_key
     and leads.source_id = sources.source_id
-left join segments
-    on leads.lead_key = segments.card_key
+left join described
+    on leads.lead_key = described.card_key
 left join employees as owners
     on leads.owner_employee_key = owners.employee_key
 left join employees as creators

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -344,8 +343,3 @@ def test_a_rebuilt_funnel_has_a_break_at_the_load_that_saw_it(company: Settings)
         (1, False, f"NEW (open), OLD (open), {rest}", dt.datetime(1, 1, 1), cut),
         (2, True, f"NEW (open), {rest}", cut, dt.datetime(9999, 12, 31)),
     ]
-
-
-def test_every_kind_of_planned_work_is_described(demo_run: DemoRun) -> None:
-    found = asked(demo_run.settings, "select task_kind from marts.fct_tasks group by 1")
-    assert Counter(row[0] for row in found) == Counter({"task": 1, "todo": 1, "meeting": 1})

@@ -58,10 +58,8 @@ bound as (
 
 select
     call_key,
-    case entity_type_id
-        when 1 then {{ hash_key(['source_key', "'lead'", 'entity_id']) }}
-        else {{ hash_key(['source_key', 'entity_id']) }}
-    end as card_key
+    {{ card_key("case entity_type_id when 1 then 'lead' else 'deal' end", 'entity_id') }}
+        as card_key
 from bound
 where entity_type_id in (1, 2) and entity_id is not null
 group by call_key, source_key, entity_type_id, entity_id

@@ -1,5 +1,5 @@
--- Contacts and companies by the key that clients have, also those that only a card, a call or a
--- contact names.
+-- Contacts and companies: those that a load has seen, and those that a card, a call or a contact
+-- names, seen or not.
 with contacts as (
     select * from {{ ref('stg_bitrix24__contacts') }}
 ),
@@ -121,16 +121,6 @@ named_rows as (
     from known
 ),
 
-named as (
-    select
-        source_key,
-        client_type,
-        client_id
-    from named_rows
-    where client_id is not null
-    group by source_key, client_type, client_id
-),
-
 all_clients as (
     select
         source_key,
@@ -138,28 +128,25 @@ all_clients as (
         client_id,
         client_name,
         company_id,
-        is_deleted
+        is_deleted,
+        true as is_seen
     from known
     union all
     -- Of what no load has seen nobody knows whether it is gone.
     select
-        named.source_key,
-        named.client_type,
-        named.client_id,
+        source_key,
+        client_type,
+        client_id,
         null as client_name,
         null as company_id,
-        null as is_deleted
-    from named
-    left join known
-        on named.source_key = known.source_key
-        and named.client_type = known.client_type
-        and named.client_id = known.client_id
-    where known.client_id is null
+        null as is_deleted,
+        false as is_seen
+    from named_rows
+    where client_id is not null
+    group by source_key, client_type, client_id
 )
 
 select
-    {{ hash_key(["all_clients.source_key", "all_clients.client_type", "all_clients.client_id"]) }}
-        as client_key,
     all_clients.source_key,
     all_clients.client_type,
     all_clients.client_id,
@@ -167,11 +154,9 @@ select
     connections.portal_url || case all_clients.client_type
         when 'contact' then '/crm/contact/details/' else '/crm/company/details/'
     end || all_clients.client_id || '/' as client_url,
-    case
-        when all_clients.company_id is not null
-            then {{ hash_key(["all_clients.source_key", "'company'", "all_clients.company_id"]) }}
-    end as company_client_key,
-    all_clients.is_deleted
+    all_clients.company_id,
+    all_clients.is_deleted,
+    all_clients.is_seen
 from all_clients
 inner join connections
     on all_clients.source_key = connections.source_key
