@@ -6,6 +6,7 @@ with visits as (
     where visit_number > 1 and not is_inferred
 ),
 
+-- amoCRM says which entry of the history an actor made, Bitrix24 only when.
 told as (
     select * from {{ ref('int_card_changes') }}
     where change_type = 'move' and stage_entry_key is not null
