@@ -59,7 +59,7 @@ def make_raw_tables(
     with open_books(pipeline, f"{system}:none") as books, books.transaction():
         now = dt.datetime.now(dt.UTC)
         observe(books.connection, books.schema, books.source_key, now, versioned)
-    logger.info("raw_%s: empty, the company has no such connection", system)
+    logger.info("raw_%s: empty tables for what the company has no connection of", system)
     return True
 
 
