@@ -1,4 +1,6 @@
 -- Calls bound to cards, all systems.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__call_bindings') }}
 ),

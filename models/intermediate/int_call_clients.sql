@@ -1,6 +1,8 @@
 -- The client that the system's own record names, one row per call. Of several rows of a call the
 -- first that leads to a client decides. A contact the system no longer has leads nowhere: merging
 -- duplicates deletes ids, the number finds the contact that took over.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with entities as (
     select * from {{ ref('int_bitrix24__call_entities') }}
     union all

@@ -1,5 +1,7 @@
 -- Methods 1 and 2: calls that the CRM itself bound to deals or leads, with the card they belong to.
 -- A call in the second of a move belongs to the new stage: [entered_at, valid_to).
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with calls as (
     select * from {{ ref('int_calls_with_client') }}
 ),

@@ -1,5 +1,7 @@
 -- Methods 3 to 8: calls that the CRM bound to no card, by the cards of their client.
 -- Windows are closed on both ends; a card created at the call's instant already exists.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with calls as (
     select * from {{ ref('int_calls_with_client') }}
     where client_key is not null

@@ -1,5 +1,7 @@
 -- Which card a call belongs to, each external call exactly once. Methods in the order of
 -- docs/definitions.md, each only over calls still unmatched.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with calls as (
     select * from {{ ref('int_calls_with_client') }}
 ),

@@ -1,6 +1,8 @@
 -- Calls of all systems, one row each. The CRM's row and the telephony's row of one call are one:
 -- the CRM says whose it is and when it began, the telephony how it went. A call that only the
 -- telephony has belongs to the CRM connection that it is tied to.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with crm_calls as (
     select * from {{ ref('int_crm_calls') }}
 ),

@@ -1,6 +1,8 @@
 -- External calls with their client: the one the CRM's entity names, else the only client with the
 -- number, else (shared number, flagged) the one with an open card, then latest touch, then lowest
 -- key. Calls without a client stay, with null.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with calls as (
     select * from {{ ref('int_calls_unified') }}
     where is_external

@@ -1,4 +1,6 @@
 -- Moves and changes of cards with who made them, as far as the systems tell; user 0 is a robot.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__card_changes') }}
 ),

@@ -1,5 +1,7 @@
 -- One row per card: where it stands, since when, and when it was closed.
 -- Closed at = start of the current uninterrupted run of won (lost) visits in one pipeline.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with visits as (
     select * from {{ ref('int_stage_visits_bounded') }}
 ),

@@ -1,4 +1,6 @@
 -- Cards: deals and leads that count, with what calls and visits need of them.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with deals as (
     select * from {{ ref('int_deals') }}
 ),

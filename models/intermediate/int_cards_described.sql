@@ -1,4 +1,6 @@
 -- Product and client grade of cards, by the company's mapped fields.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with custom_fields as (
     select * from {{ ref('int_custom_field_values') }}
 )

@@ -1,5 +1,7 @@
 -- The client's cards: one row per card and party, the party being the card's client or the contact
 -- it names.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with cards as (
     select * from {{ ref('int_cards') }}
 )

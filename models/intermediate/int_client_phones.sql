@@ -1,4 +1,6 @@
 -- Contacts' numbers in E.164, all systems. A contact's client is its company, if it has one.
+{{ config(materialized='affected_keys', affected_by=['contact_key']) }}
+
 with contacts as (
     select * from {{ ref('int_bitrix24__contacts') }}
     union all

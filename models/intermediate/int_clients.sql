@@ -1,5 +1,7 @@
 -- Clients of all systems, one row each: how they are called and where the CRM shows them. What a
 -- load has seen tells more than what a record only names.
+{{ config(materialized='affected_keys', affected_nodes=client_node()) }}
+
 with clients as (
     select * from {{ ref('int_bitrix24__clients') }}
     union all

@@ -1,4 +1,6 @@
 -- Comments on cards, all systems; of the text only the length.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__comments') }}
 ),

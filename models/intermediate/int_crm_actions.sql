@@ -1,4 +1,6 @@
 -- What people did in the CRM, one row each, all systems. Calls are in fct_calls.
+{{ config(materialized='affected_keys', affected_by=['crm_action_key']) }}
+
 with cards as (
     select * from {{ ref('int_cards') }}
 ),

@@ -1,4 +1,6 @@
 -- Calls of all CRM systems, one row each.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with calls as (
     select * from {{ ref('int_bitrix24__calls') }}
     union all

@@ -1,6 +1,8 @@
 -- Long: one row per card and named segment whose custom field has a value. The only place that
 -- unpacks the JSON column. The option of a list field shows its label; a field with several values
 -- at once stays as the system gives it.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with deals as (
     select * from {{ ref('int_deals') }}
 ),

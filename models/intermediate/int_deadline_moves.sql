@@ -1,4 +1,6 @@
 -- Moved deadlines of planned work, all systems.
+{{ config(materialized='affected_keys', affected_by=['task_key']) }}
+
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__deadline_moves') }}
 ),

@@ -2,6 +2,8 @@
 -- history or the snapshot of owners where there is one at that instant. Else the mover, if the move
 -- is the close and the mover is a person who was not dismissed on that day; else the owner as far
 -- as known.
+{{ config(materialized='affected_keys', affected_by=['deal_key']) }}
+
 with visits as (
     select * from {{ ref('int_stage_visits_bounded') }}
     where card_type = 'deal'

@@ -1,5 +1,7 @@
 -- Why deals that are lost now were lost: what the system's dictionary says, else the custom field
 -- that the company names, else the stage on which they are.
+{{ config(materialized='affected_keys', affected_by=['deal_key']) }}
+
 with deals as (
     select * from {{ ref('int_deals') }}
 ),

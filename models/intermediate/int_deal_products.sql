@@ -1,4 +1,6 @@
 -- Rows of products of deals that count, all systems.
+{{ config(materialized='affected_keys', affected_by=['deal_key']) }}
+
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__deal_products') }}
 ),

@@ -1,4 +1,6 @@
 -- Deals of all systems that count in every report.
+{{ config(materialized='affected_keys', affected_by=['deal_key']) }}
+
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__deals') }}
     where is_counted

@@ -1,4 +1,6 @@
 -- Leads of all systems that count in every report.
+{{ config(materialized='affected_keys', affected_by=['lead_key']) }}
+
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__leads') }}
     where is_counted

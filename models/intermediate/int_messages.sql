@@ -1,4 +1,6 @@
 -- E-mails and chat messages of all systems that count.
+{{ config(materialized='affected_keys', affected_nodes=message_node()) }}
+
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__messages') }}
     where not is_deleted and not is_after_cut

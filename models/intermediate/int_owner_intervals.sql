@@ -1,6 +1,8 @@
 -- Who was responsible for a card: half-open intervals from its creation on, without gap. The
 -- company's file overrides what the systems tell, from its first row of a deal on: a row holds
 -- until the next one, and the last for ever.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with amocrm as (
     select * from {{ ref('int_amocrm__owner_intervals') }}
 ),

@@ -1,4 +1,6 @@
 -- Entries of cards into stages, all systems.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__stage_entries') }}
 ),

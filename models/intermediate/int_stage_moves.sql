@@ -1,6 +1,8 @@
 -- Moves of cards between stages: who made them, as far as the system tells, and whether they were
 -- part of a mass move (Q14): at least `mass_move_cards` moves into one stage within
 -- `mass_move_minutes`, by one actor where known.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with visits as (
     select * from {{ ref('int_stage_visits_bounded') }}
     where visit_number > 1 and not is_inferred

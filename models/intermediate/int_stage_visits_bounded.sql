@@ -1,6 +1,8 @@
 -- Stage entries as visits: half-open intervals that neither overlap nor leave gaps.
 -- Order by (time, history id) as numbers; equal neighbours collapse; the first visit starts at
 -- creation; a row before creation counts at creation and is flagged; zero-second visits stay.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with entries as (
     select * from {{ ref('int_stage_entries') }}
 ),

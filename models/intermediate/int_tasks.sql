@@ -1,4 +1,6 @@
 -- Planned work of all systems that counts: tasks, to-dos, meetings.
+{{ config(materialized='affected_keys', affected_nodes=planned_node()) }}
+
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__tasks') }}
     where is_counted

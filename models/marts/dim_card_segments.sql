@@ -1,3 +1,5 @@
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with custom_fields as (
     select * from {{ ref('int_custom_field_values') }}
 ),

@@ -1,4 +1,6 @@
 -- Numbers of clients: those of their contacts.
+{{ config(materialized='affected_keys', affected_by=['contact_client_key']) }}
+
 with phones as (
     select * from {{ ref('int_client_phones') }}
 )

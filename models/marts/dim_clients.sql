@@ -1,5 +1,7 @@
 -- Clients by their own key. Merging duplicates deletes ids, and neither system tells which record
 -- took over (the value of amoCRM's entity_merged is empty): everybody survives as themselves.
+{{ config(materialized='affected_keys', affected_nodes=client_node()) }}
+
 with clients as (
     select * from {{ ref('int_clients') }}
 )

@@ -1,4 +1,6 @@
 -- Legs of the telephony's calls: whom a call rang, who spoke, how it was handed over.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with legs as (
     select * from {{ ref('int_pbx_call_legs') }}
 ),

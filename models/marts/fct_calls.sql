@@ -1,3 +1,5 @@
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with calls as (
     select * from {{ ref('int_calls_unified') }}
 ),

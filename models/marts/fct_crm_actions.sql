@@ -1,3 +1,5 @@
+{{ config(materialized='affected_keys', affected_by=['crm_action_key']) }}
+
 with actions as (
     select * from {{ ref('int_crm_actions') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(materialized='affected_keys', affected_by=['task_key']) }}
+
 with deadline_moves as (
     select * from {{ ref('int_deadline_moves') }}
 ),

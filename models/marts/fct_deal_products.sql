@@ -1,3 +1,5 @@
+{{ config(materialized='affected_keys', affected_by=['deal_key']) }}
+
 with deal_products as (
     select * from {{ ref('int_deal_products') }}
 ),

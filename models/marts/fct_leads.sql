@@ -1,3 +1,5 @@
+{{ config(materialized='affected_keys', affected_by=['lead_key']) }}
+
 with leads as (
     select * from {{ ref('int_leads') }}
 ),

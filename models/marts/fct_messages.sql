@@ -1,3 +1,5 @@
+{{ config(materialized='affected_keys', affected_by=['message_key']) }}
+
 with messages as (
     select * from {{ ref('int_messages') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with owner_intervals as (
     select * from {{ ref('int_owner_intervals') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with visits as (
     select * from {{ ref('int_stage_visits_bounded') }}
 ),

@@ -1,3 +1,5 @@
+{{ config(materialized='affected_keys', affected_by=['task_key']) }}
+
 with tasks as (
     select * from {{ ref('int_tasks') }}
 ),

@@ -16,6 +16,9 @@
             "select coalesce(max(build_number), 0) + 1, '" ~ invocation_id ~ "', '"
             ~ flags.WHICH ~ "', null from raw_derived.builds"
         ) -%}
+        {%- if flags.WHICH in ('build', 'run') -%}
+            {%- do begin_affected_keys() -%}
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}
 
@@ -33,5 +36,8 @@
             "update raw_derived.builds set failures_count = " ~ failed | length ~ " + " ~ inherited
             ~ " where invocation_id = '" ~ invocation_id ~ "'"
         ) -%}
+        {%- if flags.WHICH in ('build', 'run') -%}
+            {%- do finish_affected_keys(results) -%}
+        {%- endif -%}
     {%- endif -%}
 {%- endmacro %}

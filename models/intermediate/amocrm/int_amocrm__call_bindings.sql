@@ -1,4 +1,6 @@
 -- One row per call and lead on which it was noted.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with call_rows as (
     select * from {{ ref('int_amocrm__call_rows') }}
     where entity_type = 'leads'

@@ -1,5 +1,10 @@
 -- Notes that are calls, up to the cut, with the call each belongs to: one `uniq` on notes of
 -- several cards is one call, represented by its lowest note.
+{{ config(
+    materialized='affected_keys',
+    affected_nodes=text_node('note', "entity_type || '/' || note_id"),
+) }}
+
 with notes as (
     select * from {{ ref('stg_amocrm__notes') }}
     where note_type in ('call_in', 'call_out')

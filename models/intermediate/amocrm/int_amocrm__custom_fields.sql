@@ -1,4 +1,6 @@
 -- One row per lead and custom field that has a value: its texts, several joined by a comma.
+{{ config(materialized='affected_keys', affected_nodes=node('deal', 'lead_id')) }}
+
 with leads as (
     select * from {{ ref('stg_amocrm__leads') }}
 ),

@@ -1,4 +1,6 @@
 -- Deadlines of tasks that were moved. A first deadline is no move.
+{{ config(materialized='affected_keys', affected_nodes=planned_node()) }}
+
 with events as (
     select * from {{ ref('stg_amocrm__events') }}
     where event_type = 'task_deadline_changed' and entity_type = 'task'

@@ -1,5 +1,7 @@
 -- amoCRM's leads are deals. Those that count: not deleted, created up to the cut. What is left out
 -- is counted in int_reconciliation_by_entity.
+{{ config(materialized='affected_keys', affected_by=['deal_key']) }}
+
 with leads as (
     select * from {{ ref('stg_amocrm__leads') }}
 ),

@@ -1,4 +1,6 @@
 -- E-mails (notes) and messages of chats (events), up to the cut.
+{{ config(materialized='affected_keys', affected_nodes=message_node()) }}
+
 with notes as (
     select * from {{ ref('stg_amocrm__notes') }}
     where note_type in ('amomail_message', 'sms_in', 'sms_out')

@@ -1,5 +1,7 @@
 -- One row per change of a lead's responsible user. A change after the cut waits, and tells who was
 -- responsible until then.
+{{ config(materialized='affected_keys', affected_nodes=text_node('event', 'event_id')) }}
+
 with events as (
     select * from {{ ref('stg_amocrm__events') }}
     where event_type = 'entity_responsible_changed' and entity_type = 'lead'

@@ -1,6 +1,8 @@
 -- Who was responsible for a lead, from its creation on. Before the first event that is known of a
 -- lead whose events don't reach back to its creation, the owner whom that event replaced, or the
 -- present one, is taken: that is told apart.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with changes as (
     select * from {{ ref('int_amocrm__owner_changes') }}
 ),

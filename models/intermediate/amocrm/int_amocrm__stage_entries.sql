@@ -2,6 +2,8 @@
 -- the first change came from, or, without any change since its creation, where it stands. Where
 -- events don't reach back to the creation, or the lead changed after the cut, where they end, the
 -- stages are inferred.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with moves as (
     select * from {{ ref('int_amocrm__stage_moves') }}
 ),

@@ -1,5 +1,7 @@
 -- One row per change of a lead's stage that is a move: equal stages before and after are artefacts
 -- of synchronisation. A move after the cut waits, and tells where the lead stood until then.
+{{ config(materialized='affected_keys', affected_nodes=text_node('event', 'event_id')) }}
+
 with events as (
     select * from {{ ref('stg_amocrm__events') }}
     where event_type = 'lead_status_changed'

@@ -1,5 +1,7 @@
 -- Planned work: tasks of every type. A task tells whether it is done, its event tells when and by
 -- whom; without one the task's last change is taken.
+{{ config(materialized='affected_keys', affected_nodes=planned_node()) }}
+
 with tasks as (
     select * from {{ ref('stg_amocrm__tasks') }}
 ),

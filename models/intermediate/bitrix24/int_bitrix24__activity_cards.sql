@@ -1,4 +1,6 @@
 -- The card of an activity: its owner, else, of the deals it is bound to, the lowest, else a lead.
+{{ config(materialized='affected_keys', affected_nodes=node('activity', 'activity_id')) }}
+
 with activities as (
     select * from {{ ref('stg_bitrix24__activities') }}
 ),

@@ -1,5 +1,7 @@
 -- What an activity is. The numbers are the vendor's (page crm/data-types, activity type): 1 is a
 -- meeting, 2 a call, 3 a task, 4 an e-mail, 5 a calendar event, 6 something of a provider.
+{{ config(materialized='affected_keys', affected_nodes=node('activity', 'activity_id')) }}
+
 with activities as (
     select * from {{ ref('stg_bitrix24__activities') }}
 ),

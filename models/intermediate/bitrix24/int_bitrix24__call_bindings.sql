@@ -1,5 +1,7 @@
 -- One row per call and card that the portal bound it to: through its activity or directly. The
 -- activity's owner is one of its bindings; the others count where they were asked for.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with call_rows as (
     select * from {{ ref('int_bitrix24__call_rows') }}
 ),

@@ -1,5 +1,7 @@
 -- The portal's call rows up to the cut, with the call each belongs to: one CALL_ID on several rows
 -- is one call, represented by its lowest id.
+{{ config(materialized='affected_keys', affected_nodes=node('call', 'call_id')) }}
+
 with calls as (
     select * from {{ ref('stg_bitrix24__calls') }}
 ),

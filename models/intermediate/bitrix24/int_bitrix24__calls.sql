@@ -1,4 +1,6 @@
 -- One row per call in the normal form of all systems.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with call_rows as (
     select * from {{ ref('int_bitrix24__call_rows') }}
     where call_id = representative_id

@@ -1,5 +1,7 @@
 -- Contacts and companies: those that a load has seen, and those that a card, a call or a contact
 -- names, seen or not.
+{{ config(materialized='affected_keys', affected_nodes=client_node()) }}
+
 with contacts as (
     select * from {{ ref('stg_bitrix24__contacts') }}
 ),

@@ -1,5 +1,7 @@
 -- Deadlines that were moved: of tasks the portal keeps the history, of activities only what loads
 -- have seen. A first deadline is no move.
+{{ config(materialized='affected_keys', affected_nodes=planned_node()) }}
+
 with task_history as (
     select * from {{ ref('stg_bitrix24__task_history') }}
     where changed_field = 'DEADLINE'

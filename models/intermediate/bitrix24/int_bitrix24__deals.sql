@@ -1,5 +1,7 @@
 -- Deals that count: no templates of recurring deals, not deleted in the portal, created up to the
 -- cut. What is left out is counted in int_reconciliation_by_entity.
+{{ config(materialized='affected_keys', affected_by=['deal_key']) }}
+
 with deals as (
     select * from {{ ref('stg_bitrix24__deals') }}
 ),

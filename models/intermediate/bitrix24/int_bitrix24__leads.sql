@@ -1,5 +1,7 @@
 -- Leads that count: not deleted in the portal, created up to the cut. What is left out is counted
 -- in int_reconciliation_by_entity.
+{{ config(materialized='affected_keys', affected_by=['lead_key']) }}
+
 with leads as (
     select * from {{ ref('stg_bitrix24__leads') }}
 ),

@@ -1,4 +1,6 @@
 -- E-mails and chat sessions, up to the cut.
+{{ config(materialized='affected_keys', affected_nodes=message_node()) }}
+
 with activities as (
     select * from {{ ref('stg_bitrix24__activities') }}
 ),

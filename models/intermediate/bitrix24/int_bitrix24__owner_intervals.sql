@@ -1,6 +1,8 @@
 -- Who was responsible for a card as loads have seen it: the portal keeps no history of owners. From
 -- its first sight on a version's owner holds until another one is seen; before the first sight of
 -- the card the first known owner is taken, and that is told apart.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with deal_versions as (
     select * from {{ ref('stg_bitrix24__deal_versions') }}
 ),

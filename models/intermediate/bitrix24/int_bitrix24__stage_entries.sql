@@ -1,6 +1,8 @@
 -- One row per entry of a card into a stage: the portal's history, or what can be inferred where a
 -- card has none. Rows after the cut wait; rows later than the server's clock when they were
 -- received are excluded (Q12 names them).
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with history as (
     select * from {{ ref('int_bitrix24__card_history') }}
 ),

@@ -1,5 +1,7 @@
 -- Planned work on cards: tasks, to-dos and meetings. Activities that only mirror a task, a call or
 -- a message are no work of their own.
+{{ config(materialized='affected_keys', affected_nodes=planned_node()) }}
+
 with tasks as (
     select * from {{ ref('stg_bitrix24__tasks') }}
 ),

@@ -1,5 +1,11 @@
 -- Call detail records in the normal form of legs. A record has two parties: whose number is longer
 -- than an extension is outside. Records of one `linkedid` are one call.
+{{ config(
+    materialized='affected_keys',
+    affected_nodes=text_node('pbx', 'call_id'),
+    is_linked=true,
+) }}
+
 with records as (
     select * from {{ ref('stg_asterisk__cdr') }}
 ),

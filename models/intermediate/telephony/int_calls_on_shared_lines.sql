@@ -1,6 +1,8 @@
 -- External calls on an extension that several employees held at their start: of the telephony, and
 -- of calls that only the CRM has by the extension of its user. Whose turn a call is, if the company
 -- spreads such calls, depends on the call alone: a late call moves no other.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with calls as (
     select * from {{ ref('int_calls_unified') }}
     where is_external

@@ -1,6 +1,8 @@
 -- Calls that the CRM and the telephony know by one id. Integrations write one id to several rows,
 -- and counters of small telephones begin anew: a pair counts where each is the other's nearest, a
 -- day apart at most.
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+
 with crm_calls as (
     select * from {{ ref('int_crm_calls') }}
 ),

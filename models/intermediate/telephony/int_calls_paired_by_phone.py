@@ -20,7 +20,7 @@ _ORDER = "pair_group, started_second, row_order"
 
 def model(dbt: Any, session: Any) -> pa.Table:
     """Columns: `call_key`, `pbx_call_key`, `distance_seconds`."""
-    dbt.config(materialized="table")
+    dbt.config(materialized="affected_keys", affected_by=["call_key"])
     rows = dbt.ref("int_calls_to_pair").project(_COLUMNS).order(_ORDER)
     schema = pa.schema(
         [(name, pa.int64()) for name in ("call_key", "pbx_call_key", "distance_seconds")]

@@ -1,5 +1,7 @@
 -- Rows of calls that no id pairs: what is left of both sides where the other side has the same
 -- connection, number and direction at all. A callback order counts as outbound.
+{{ config(materialized='affected_keys', affected_by=['row_key']) }}
+
 with crm_calls as (
     select * from {{ ref('int_crm_calls') }}
     where is_external and phone_e164 is not null and direction is not null

@@ -1,5 +1,11 @@
 -- Calls of an exported table in the normal form of legs: each is a call of one leg. What the
 -- texts for direction and result mean stands in company.toml.
+{{ config(
+    materialized='affected_keys',
+    affected_nodes=text_node('pbx', 'call_id'),
+    is_linked=true,
+) }}
+
 with calls as (
     select * from {{ ref('stg_generic__calls') }}
 ),

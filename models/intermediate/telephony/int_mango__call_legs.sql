@@ -1,5 +1,11 @@
 -- Rows of the statistics in the normal form of legs; rows of one entry are one call. Who has an
 -- extension is inside; nobody has answered where there is no time of it.
+{{ config(
+    materialized='affected_keys',
+    affected_nodes=text_node('pbx', 'call_id'),
+    is_linked=true,
+) }}
+
 with calls as (
     select * from {{ ref('stg_mango__calls') }}
 ),

@@ -1,4 +1,10 @@
 -- Rows of the history in the normal form of legs. A type may be `missed`, or a call without talk.
+{{ config(
+    materialized='affected_keys',
+    affected_nodes=text_node('pbx', 'call_id'),
+    is_linked=true,
+) }}
+
 with calls as (
     select * from {{ ref('stg_megafon__calls') }}
 )

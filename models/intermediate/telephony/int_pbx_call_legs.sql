@@ -1,5 +1,7 @@
 -- Legs of all telephony up to the cut, in one normal form: results by the seed, clients' numbers in
 -- E.164, who spoke by extension and by name. A leg after the CRM's own cut waits with it.
+{{ config(materialized='affected_keys', affected_by=['pbx_call_key']) }}
+
 {% set providers = [
     'asterisk', 'mango', 'uis', 'megafon', 'zadarma', 'binotel', 'ringostat', 'generic',
 ] %}

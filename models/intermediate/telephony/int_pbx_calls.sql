@@ -3,6 +3,8 @@
 -- spoke longest spoke; of a call that nobody answered, the one who called or the only one rung.
 -- Most calls have one leg and go past the windows; the others are windows instead of groups, for
 -- DuckDB can't put aggregates of text to disk: 10 million calls needed 9.4 GB, with 3 allowed.
+{{ config(materialized='affected_keys', affected_by=['pbx_call_key']) }}
+
 with legs as (
     select * from {{ ref('int_pbx_call_legs') }}
 ),

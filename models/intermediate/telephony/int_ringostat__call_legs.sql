@@ -1,4 +1,10 @@
 -- Calls of the log in the normal form of legs: each is a call of one leg. A callback is outbound.
+{{ config(
+    materialized='affected_keys',
+    affected_nodes=text_node('pbx', 'call_id'),
+    is_linked=true,
+) }}
+
 with calls as (
     select * from {{ ref('stg_ringostat__calls') }}
 ),

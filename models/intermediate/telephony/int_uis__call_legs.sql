@@ -1,5 +1,11 @@
 -- Legs of operators in the normal form of legs. A call that has none (lost in the menu, or the legs
 -- may not be read) is one leg by itself.
+{{ config(
+    materialized='affected_keys',
+    affected_nodes=text_node('pbx', 'call_id'),
+    is_linked=true,
+) }}
+
 with calls as (
     select * from {{ ref('stg_uis__calls') }}
 ),

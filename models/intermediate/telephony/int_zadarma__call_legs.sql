@@ -1,5 +1,11 @@
 -- Rows of the statistics in the normal form of legs; a `pbx_call_id` is one call, and begins with
 -- its direction. Where it does not, a short destination is an extension.
+{{ config(
+    materialized='affected_keys',
+    affected_nodes=text_node('pbx', 'call_id'),
+    is_linked=true,
+) }}
+
 with calls as (
     select * from {{ ref('stg_zadarma__calls') }}
 ),

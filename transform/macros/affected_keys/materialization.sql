@@ -1,0 +1,138 @@
+{#-
+    A table of which a build replaces the rows of the affected keys only: every row of those keys is
+    deleted, and what the model's SQL gives for them is inserted, also if that is nothing. The SQL
+    is the same as of a whole build; it runs over the twins of its parents, which hold the rows of
+    the affected keys (begin_affected_keys says which they are).
+    Config: affected_by, columns that hold affected keys (any of them), or affected_nodes, an
+    expression that gives a row's node.
+    Built whole: at the first build, with --full-refresh, alone (--select), where its SQL has
+    changed, where a parent was built whole, where something that it reads whole has changed.
+-#}
+{% materialization affected_keys, adapter='duckdb', supported_languages=['sql', 'python'] %}
+    {%- set language = model['language'] -%}
+    {%- set fingerprint = local_md5(model.name ~ compiled_code ~ (config.get('affected_by') or [])) -%}
+    {%- set reason = reason_to_build_whole(fingerprint) -%}
+    {%- do run_query(
+        "insert into " ~ affected_relation('runs') ~ " values ('" ~ invocation_id ~ "', '"
+        ~ model.name ~ "', '" ~ fingerprint ~ "', " ~ (reason != '') ~ ")"
+    ) -%}
+    {%- set rows_of_keys = affected_relation(model.name) -%}
+    {%- if reason != '' -%}
+        {%- if reason != 'all' -%}
+            {%- do log(model.name ~ ' is built whole: ' ~ reason, info=true) -%}
+        {%- endif -%}
+        {%- if language == 'python' -%}
+            {#- dbt runs Python of the materialization itself only, not of one that it calls. -#}
+            {%- do run_query('drop table if exists ' ~ rows_of_keys) -%}
+            {%- call statement('main', language=language) -%}
+                {{ py_write_table(
+                    temporary=False, relation=rows_of_keys, compiled_code=compiled_code
+                ) }}
+            {%- endcall -%}
+            {%- do run_query('create or replace table ' ~ this ~ ' as from ' ~ rows_of_keys) -%}
+            {%- set built = {'relations': [this]} -%}
+        {%- else -%}
+            {%- set built = materialization_table_duckdb() -%}
+        {%- endif -%}
+        {#- Twins of views are bound to it. -#}
+        {%- do run_query(
+            'create or replace table ' ~ rows_of_keys ~ ' as select * from ' ~ this ~ ' limit 0'
+        ) -%}
+        {%- if config.get('is_linked') -%}
+            {%- do run_query(
+                'create or replace view ' ~ affected_relation('links_' ~ model.name) ~ ' as '
+                ~ over_twins(compiled_code, model.depends_on.nodes)
+            ) -%}
+        {%- endif -%}
+        {{ return(built) }}
+    {%- endif -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- set code = over_twins(compiled_code, model.depends_on.nodes) -%}
+    {%- do run_query('drop table if exists ' ~ rows_of_keys) -%}
+    {%- if language == 'python' -%}
+        {%- call statement('rows_of_keys', language=language) -%}
+            {{ py_write_table(temporary=False, relation=rows_of_keys, compiled_code=code) }}
+        {%- endcall -%}
+    {%- else -%}
+        {%- call statement('rows_of_keys') -%}
+            create table {{ rows_of_keys }} as {{ code }}
+        {%- endcall -%}
+    {%- endif -%}
+    {%- set conditions = [] -%}
+    {%- for column in config.get('affected_by') or [] -%}
+        {%- do conditions.append(column ~ ' in (select key from ' ~ affected_relation('keys') ~ ')') -%}
+    {%- endfor -%}
+    {%- if config.get('affected_nodes') -%}
+        {%- do conditions.append(
+            config.get('affected_nodes') ~ ' in (select node from ' ~ affected_relation('nodes') ~ ')'
+        ) -%}
+    {%- endif -%}
+    {%- call statement('delete_rows_of_keys') -%}
+        delete from {{ this }} where {{ conditions | join(' or ') }}
+    {%- endcall -%}
+    {%- call statement('main') -%}
+        insert into {{ this }} by name select * from {{ rows_of_keys }}
+    {%- endcall -%}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {%- do persist_docs(this, model) -%}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [this]}) }}
+{% endmaterialization %}
+
+{#- Why a model can't be built by affected keys this time; '' if it can, 'all' if no model can. -#}
+{% macro reason_to_build_whole(fingerprint) -%}
+    {%- set plan = run_query(
+        "select is_incremental, last_invocation_id from " ~ affected_relation('plan')
+        ~ " where invocation_id = '" ~ invocation_id ~ "'"
+    ) -%}
+    {%- if not (plan.rows | length and plan.rows[0][0]) or should_full_refresh() -%}
+        {{ return('all') }}
+    {%- elif not load_relation(this) -%}
+        {{ return('there is no table yet.') }}
+    {%- endif -%}
+    {%- set runs = affected_relation('runs') -%}
+    {%- set last = run_query(
+        "select fingerprint from " ~ runs ~ " where invocation_id = '" ~ plan.rows[0][1]
+        ~ "' and model_name = '" ~ model.name ~ "'"
+    ) -%}
+    {%- if not last.rows | length or last.rows[0][0] != fingerprint -%}
+        {{ return('its SQL, or a macro in it, has changed.') }}
+    {%- endif -%}
+    {%- set parents = table_parents(model.depends_on.nodes) -%}
+    {%- set whole = run_query(
+        "select min(model_name) from " ~ runs ~ " where invocation_id = '" ~ invocation_id
+        ~ "' and is_whole and model_name in ('" ~ (parents | join("', '")) ~ "')"
+    ).rows[0][0] -%}
+    {%- if whole is not none -%}
+        {{ return(whole ~ ', which it reads, was built whole.') }}
+    {%- endif -%}
+    {%- for unique_id in context_parents(model.depends_on.nodes) -%}
+        {%- if has_context_changed(unique_id) -%}
+            {{ return(node_of(unique_id).name ~ ' has changed, which any of its rows may be concerned by.') }}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return('') }}
+{%- endmacro %}
+
+{#- After a view is made: its twin over the rows of the affected keys, and whether it has changed. -#}
+{% macro make_twin() -%}
+    {%- if execute and model.config.materialized == 'view' and has_twin(model.unique_id) -%}
+        {%- set code = model.compiled_code -%}
+        {%- do run_query(
+            'create or replace view ' ~ affected_relation(model.name) ~ ' as '
+            ~ over_twins(code, model.depends_on.nodes)
+        ) -%}
+        {%- set fingerprint = local_md5(model.name ~ code) -%}
+        {%- set runs = affected_relation('runs') -%}
+        {%- do run_query(
+            "insert into " ~ runs ~ " select '" ~ invocation_id ~ "', '" ~ model.name ~ "', '"
+            ~ fingerprint ~ "', coalesce((select max(runs.fingerprint) from " ~ runs
+            ~ " as runs inner join " ~ affected_relation('plan') ~ " as plan "
+            ~ "on runs.invocation_id = plan.last_invocation_id where plan.invocation_id = '"
+            ~ invocation_id ~ "' and runs.model_name = '" ~ model.name ~ "'), '') <> '"
+            ~ fingerprint ~ "'"
+        ) -%}
+    {%- endif -%}
+{%- endmacro %}
