@@ -1,5 +1,5 @@
 -- Moves and changes of cards with who made them, as far as the systems tell; user 0 is a robot.
-{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+{{ config(materialized='affected_keys', affected_nodes=card_node()) }}
 
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__card_changes') }}
@@ -25,6 +25,8 @@ unioned as (
 keyed as (
     select
         source_key,
+        card_type,
+        card_id,
         {{ card_key('card_type', 'card_id') }} as card_key,
         change_type,
         changed_at,
@@ -37,6 +39,8 @@ keyed as (
 
 select
     source_key,
+    card_type,
+    card_id,
     card_key,
     change_type,
     changed_at,

@@ -1,5 +1,5 @@
 -- Comments on cards, all systems; of the text only the length.
-{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+{{ config(materialized='affected_keys', affected_nodes=card_node()) }}
 
 with bitrix24 as (
     select * from {{ ref('int_bitrix24__comments') }}
@@ -18,6 +18,8 @@ unioned as (
 select
     {{ hash_key(['source_key', 'card_type', 'card_id', "'comment'", 'record_id']) }} as comment_key,
     source_key,
+    card_type,
+    card_id,
     {{ card_key('card_type', 'card_id') }} as card_key,
     case when employee_id is not null then {{ hash_key(['source_key', 'employee_id']) }} end
         as employee_key,

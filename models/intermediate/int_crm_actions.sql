@@ -17,6 +17,10 @@ moves as (
     select * from {{ ref('int_stage_moves') }}
 ),
 
+mass_moves as (
+    select * from {{ ref('int_mass_moves') }}
+),
+
 changes as (
     select * from {{ ref('int_card_changes') }}
     where change_type = 'change'
@@ -87,15 +91,17 @@ unioned as (
     union all
     select
         'stage_move' as action_type,
-        stage_visit_key as record_key,
-        source_key,
-        moved_at as acted_at,
-        mover_employee_key as employee_key,
-        card_key,
-        is_lower_bound,
-        is_robot,
-        not(is_mass_move or is_robot) as is_touch
+        moves.stage_visit_key as record_key,
+        moves.source_key,
+        moves.moved_at as acted_at,
+        moves.mover_employee_key as employee_key,
+        moves.card_key,
+        moves.is_lower_bound,
+        moves.is_robot,
+        not(mass_moves.stage_visit_key is not null or moves.is_robot) as is_touch
     from moves
+    left join mass_moves
+        on moves.stage_visit_key = mass_moves.stage_visit_key
     union all
     select
         'card_changed' as action_type,

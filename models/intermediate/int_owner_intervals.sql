@@ -12,15 +12,11 @@ bitrix24 as (
 ),
 
 owners_of_file as (
-    select * from {{ ref('stg_company__owners') }}
+    select * from {{ ref('int_owners_of_file') }}
 ),
 
 deals as (
     select * from {{ ref('int_deals') }}
-),
-
-employees as (
-    select * from {{ ref('int_employees') }}
 ),
 
 connections as (
@@ -49,7 +45,7 @@ of_systems as (
     from bitrix24
 ),
 
--- Lines that name no known deal or employee are told by the rule RULES.
+-- Lines that name no known deal are told by the rule RULES.
 dated as (
     select
         owners_of_file.source_key,
@@ -57,23 +53,14 @@ dated as (
         owners_of_file.employee_id,
         owners_of_file.owned_from_on,
         connections.as_of_at,
-        case
-            when owners_of_file.owned_from_on is null then deals.created_at
-            else
-                greatest(
-                    {{ local_midnight('owners_of_file.owned_from_on', 'connections.time_zone') }},
-                    deals.created_at
-                )
-        end as owned_from
+        coalesce(
+            greatest(owners_of_file.owned_from_at, deals.created_at), deals.created_at
+        ) as owned_from
     from owners_of_file
     inner join connections
         on owners_of_file.source_key = connections.source_key
     inner join deals
-        on owners_of_file.source_key = deals.source_key
-        and owners_of_file.deal_id = deals.deal_id
-    inner join employees
-        on owners_of_file.source_key = employees.source_key
-        and owners_of_file.employee_id = employees.employee_id
+        on owners_of_file.deal_key = deals.deal_key
 ),
 
 bounded as (

@@ -194,7 +194,6 @@ select
     fields_by_lead.utm_campaign,
     flagged.loss_reason_id,
     fields_by_lead.custom_fields,
-    flagged.as_of_at,
     flagged.portal_url || '/leads/detail/' || flagged.lead_id as card_url,
     false as is_template,
     flagged.is_gone as is_deleted,

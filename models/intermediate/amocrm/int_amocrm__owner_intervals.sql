@@ -17,6 +17,10 @@ deals as (
     where is_counted
 ),
 
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
 created as (
     select
         source_key,
@@ -41,12 +45,14 @@ openings as (
                 and (
                     changes.lead_id is not null
                     or deals.modified_at is null
-                    or deals.modified_at <= deals.as_of_at
+                    or deals.modified_at <= connections.as_of_at
                 )
                 then 'history'
             else 'current'
         end as owner_basis
     from deals
+    inner join connections
+        on deals.source_key = connections.source_key
     left join created
         on deals.source_key = created.source_key
         and deals.deal_id = created.lead_id

@@ -18,6 +18,10 @@ events as (
     where event_type = 'lead_added'
 ),
 
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
 created as (
     select
         source_key,
@@ -71,9 +75,12 @@ openings as (
 without_moves as (
     select
         deals.*,
+        connections.as_of_at,
         created.lead_id is not null
-        and coalesce(deals.modified_at <= deals.as_of_at, true) as has_never_moved
+        and coalesce(deals.modified_at <= connections.as_of_at, true) as has_never_moved
     from deals
+    inner join connections
+        on deals.source_key = connections.source_key
     left join recorded
         on deals.deal_key = recorded.deal_key
     left join openings

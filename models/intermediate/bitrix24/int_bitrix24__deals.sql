@@ -18,7 +18,6 @@ deleted as (
 flagged as (
     select
         deals.*,
-        connections.as_of_at,
         connections.portal_url,
         deleted.record_id is not null as is_deleted,
         deals.created_at > connections.as_of_at as is_after_cut
@@ -74,7 +73,6 @@ select
     -- A loss reason is a custom field here, if the company has one.
     null::bigint as loss_reason_id,
     custom_fields,
-    as_of_at,
     portal_url || '/crm/deal/details/' || deal_id || '/' as card_url,
     is_recurring as is_template,
     is_deleted,

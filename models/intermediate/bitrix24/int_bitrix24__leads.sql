@@ -18,7 +18,6 @@ deleted as (
 flagged as (
     select
         leads.*,
-        connections.as_of_at,
         connections.portal_url,
         deleted.record_id is not null as is_deleted,
         leads.created_at > connections.as_of_at as is_after_cut
@@ -68,7 +67,6 @@ select
     utm_medium,
     utm_campaign,
     custom_fields,
-    as_of_at,
     portal_url || '/crm/lead/details/' || lead_id || '/' as card_url,
     is_deleted,
     is_after_cut,

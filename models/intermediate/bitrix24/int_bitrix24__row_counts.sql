@@ -24,6 +24,10 @@ tasks as (
     select * from {{ ref('int_bitrix24__tasks') }}
 ),
 
+connections as (
+    select * from {{ ref('int_connections') }}
+),
+
 messages as (
     select * from {{ ref('int_bitrix24__messages') }}
 ),
@@ -37,16 +41,14 @@ cards as (
         'deal' as card_type,
         source_key,
         deal_id as card_id,
-        is_counted,
-        as_of_at
+        is_counted
     from deals
     union all
     select
         'lead' as card_type,
         source_key,
         lead_id as card_id,
-        is_counted,
-        as_of_at
+        is_counted
     from leads
 ),
 
@@ -108,13 +110,15 @@ history_counts as (
         0::bigint as template_count,
         count(*) filter (
             where cards.is_counted
-            and (history.entered_at > cards.as_of_at or history.entered_at > history.received_at)
+            and (history.entered_at > connections.as_of_at or history.entered_at > history.received_at)
         ) as waiting_count,
         0::bigint as merged_count,
         -- History of cards that don't count: deleted, templates, after the cut.
         count(*) filter (where cards.card_id is null or not cards.is_counted) as orphan_count,
         0::bigint as other_count
     from history
+    inner join connections
+        on history.source_key = connections.source_key
     left join cards
         on history.source_key = cards.source_key
         and history.card_type = cards.card_type

@@ -82,7 +82,7 @@
         {%- endif -%}
         {%- if settings.get('key') -%}
             {%- do conditions.append(
-                settings['key'] ~ ' not in (select key from ' ~ affected_relation('keys') ~ ')'
+                settings['key'] ~ ' not in ' ~ affected_keys_of(kind_of_column(settings['key']))
             ) -%}
         {%- endif -%}
         {%- set has_changed = run_query(

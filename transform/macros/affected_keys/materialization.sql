@@ -61,7 +61,7 @@
     {%- endif -%}
     {%- set conditions = [] -%}
     {%- for column in config.get('affected_by') or [] -%}
-        {%- do conditions.append(column ~ ' in (select key from ' ~ affected_relation('keys') ~ ')') -%}
+        {%- do conditions.append(column ~ ' in ' ~ affected_keys_of(kind_of_column(column))) -%}
     {%- endfor -%}
     {%- if config.get('affected_nodes') -%}
         {%- do conditions.append(

@@ -21,7 +21,7 @@
         ~ ' (context_name varchar, has_changed boolean)'
     ) -%}
     {%- do run_query(
-        'create or replace table ' ~ affected_relation('keys') ~ ' (key bigint)'
+        'create or replace table ' ~ affected_relation('keys') ~ ' (kind varchar, key bigint)'
     ) -%}
     {%- do run_query(
         'create or replace table ' ~ affected_relation('nodes') ~ ' (node ubigint)'
@@ -336,42 +336,75 @@
     {{ return(not ns.is_growing) }}
 {%- endmacro %}
 
+{#- The keys of a kind; ids of two kinds may be equal, and then so are their keys. -#}
+{% macro affected_keys_of(kind) -%}
+    (select key from {{ affected_relation('keys') }} where kind = '{{ kind }}')
+{%- endmacro %}
+
+{#- Which kind of keys a column holds. -#}
+{% macro kind_of_column(column) -%}
+    {{ return({
+        'card_key': 'card', 'deal_key': 'card', 'lead_key': 'card',
+        'call_key': 'call', 'pbx_call_key': 'call', 'row_key': 'call',
+        'contact_key': 'client', 'contact_client_key': 'client',
+        'task_key': 'task', 'message_key': 'message', 'crm_action_key': 'action',
+        'touch_key': 'touch',
+    }[column]) }}
+{%- endmacro %}
+
 {#- The keys of the affected records, as tables have them. -#}
 {% macro gather_keys() -%}
     {%- set keys = affected_relation('keys') -%}
-    {%- set in_keys = ' in (select key from ' ~ keys ~ ')' -%}
     {%- set in_nodes = ' in (select node from ' ~ affected_relation('nodes') ~ ')' -%}
-    {%- set selects = [] -%}
-    {%- for table, kind in {
-        'raw_bitrix24__deals': none, 'raw_bitrix24__leads': "'lead'",
-        'raw_bitrix24__contacts': "'contact'", 'raw_bitrix24__companies': "'company'",
-        'raw_bitrix24__calls': none, 'raw_amocrm__leads': none, 'raw_amocrm__contacts': "'contact'",
-        'raw_amocrm__companies': "'company'", 'raw_amocrm__notes': none,
-    }.items() -%}
-        {%- do selects.append(
-            'select ' ~ hash_key(['source_key', kind, 'id'] if kind else ['source_key', 'id'])
-            ~ ' as key from ' ~ affected_relation(table)
-        ) -%}
-    {%- endfor -%}
-    {%- do run_query('insert into ' ~ keys ~ ' ' ~ (selects | join(' union all '))) -%}
-    {#- What the last build has made of affected records, under keys of its own. -#}
-    {%- for table, column, condition in [
-        ('int_pbx_call_legs', 'pbx_call_key', text_node('pbx', 'pbx_call_id') ~ in_nodes),
-        ('int_tasks', 'task_key', planned_node() ~ in_nodes),
-        ('int_messages', 'message_key', message_node() ~ in_nodes),
-        ('int_comments', 'comment_key', 'card_key' ~ in_keys),
-        ('int_deadline_moves', 'deadline_move_key', 'task_key' ~ in_keys),
-        ('int_crm_actions', 'crm_action_key',
-            'card_key' ~ in_keys ~ ' or record_key' ~ in_keys),
+    {%- for kind, table, parts in [
+        ('card', 'raw_bitrix24__deals', ['source_key', 'id']),
+        ('card', 'raw_bitrix24__leads', ['source_key', "'lead'", 'id']),
+        ('card', 'raw_amocrm__leads', ['source_key', 'id']),
+        ('client', 'raw_bitrix24__contacts', ['source_key', "'contact'", 'id']),
+        ('client', 'raw_amocrm__contacts', ['source_key', "'contact'", 'id']),
+        ('call', 'raw_bitrix24__calls', ['source_key', 'id']),
+        ('call', 'raw_amocrm__notes', ['source_key', 'id']),
     ] -%}
         {%- do run_query(
-            'insert into ' ~ keys ~ ' select distinct ' ~ column ~ ' from intermediate.' ~ table
-            ~ ' where ' ~ condition
+            "insert into " ~ keys ~ " select '" ~ kind ~ "', " ~ hash_key(parts) ~ " from "
+            ~ affected_relation(table)
         ) -%}
     {%- endfor -%}
+    {#- What the last build has made of affected records, under keys of its own. -#}
+    {%- for kind, column, table, condition in [
+        ('call', 'pbx_call_key', 'int_pbx_call_legs', text_node('pbx', 'pbx_call_id') ~ in_nodes),
+        ('task', 'task_key', 'int_tasks', planned_node() ~ in_nodes),
+        ('message', 'message_key', 'int_messages', message_node() ~ in_nodes),
+        ('record', 'comment_key', 'int_comments', card_node() ~ in_nodes),
+        ('record', hash_key(['card_key', 'changed_at', 'coalesce(employee_key, 0)']),
+            'int_card_changes', card_node() ~ in_nodes),
+        ('record', 'deadline_move_key', 'int_deadline_moves',
+            'task_key in ' ~ affected_keys_of('task')),
+        ('action', 'crm_action_key', 'int_crm_actions',
+            'card_key in ' ~ affected_keys_of('card')
+            ~ ' or record_key in ' ~ affected_keys_of('task')
+            ~ ' or record_key in ' ~ affected_keys_of('message')
+            ~ ' or record_key in ' ~ affected_keys_of('record')),
+    ] -%}
+        {%- do run_query(
+            "insert into " ~ keys ~ " select distinct '" ~ kind ~ "', " ~ column
+            ~ " from intermediate." ~ table ~ " where " ~ condition
+        ) -%}
+    {%- endfor -%}
+    {%- do run_query(
+        "insert into " ~ keys ~ " select 'touch', case kind when 'call' then "
+        ~ hash_key(["'call'", 'key']) ~ " else key end from " ~ keys
+        ~ " where kind in ('call', 'action')"
+    ) -%}
+    {%- set counts = run_query(
+        'select kind, count(*) from ' ~ keys
+        ~ " where kind in ('card', 'call', 'client') group by kind order by kind"
+    ).rows -%}
+    {%- set told = [] -%}
+    {%- for row in counts -%}{%- do told.append(row[1] ~ ' ' ~ row[0] ~ 's') -%}{%- endfor -%}
     {%- do log(
         'Only what hangs together with changed records is built: '
-        ~ run_query('select count(*) from ' ~ keys).rows[0][0] ~ ' keys.', info=true
+        ~ (told | join(', ') if told else 'nothing') ~ '.', info=true
     ) -%}
 {%- endmacro %}
 
@@ -452,4 +485,10 @@
 {% macro client_node() -%}
     case client_type when 'contact' then {{ node('contact', 'client_id') }}
         when 'company' then {{ node('company', 'client_id') }} end
+{%- endmacro %}
+
+{#- The node of a card by type and id. -#}
+{% macro card_node() -%}
+    case card_type when 'lead' then {{ node('lead', 'card_id') }}
+        when 'deal' then {{ node('deal', 'card_id') }} end
 {%- endmacro %}

@@ -1,0 +1,169 @@
+"""Days of a company's raw data, made up: rows that come late, change, vanish and come back.
+
+Works on raw tables alone, whatever system they are of: a changed value is that of another row of the
+same table, so that every value stays one that the system could print.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+
+RECORDS: Mapping[str, Sequence[str]] = {
+    "raw_bitrix24.deals": ("id",),
+    "raw_bitrix24.leads": ("id",),
+    "raw_bitrix24.contacts": ("id",),
+    "raw_bitrix24.companies": ("id",),
+    "raw_bitrix24.calls": ("id",),
+    "raw_bitrix24.activities": ("id",),
+    "raw_bitrix24.activity_bindings": ("activity_id", "entity_type_id", "entity_id"),
+    "raw_bitrix24.activity_versions": ("id", "first_seen_at"),
+    "raw_bitrix24.stage_history": ("id",),
+    "raw_bitrix24.lead_stage_history": ("id",),
+    "raw_bitrix24.deal_versions": ("id", "first_seen_at"),
+    "raw_bitrix24.lead_versions": ("id", "first_seen_at"),
+    "raw_bitrix24.product_rows": ("id",),
+    "raw_bitrix24.timeline_comments": ("id", "entity_type", "entity_id"),
+    "raw_bitrix24.tasks": ("id",),
+    "raw_bitrix24.task_history": ("id",),
+    "raw_bitrix24.invoices": ("id",),
+    "raw_bitrix24.detail_reads": ("entity", "owner_type", "owner_id"),
+    "raw_amocrm.leads": ("id",),
+    "raw_amocrm.contacts": ("id",),
+    "raw_amocrm.companies": ("id",),
+    "raw_amocrm.events": ("id",),
+    "raw_amocrm.notes": ("id", "entity_type"),
+    "raw_amocrm.tasks": ("id",),
+    "raw_telephony.asterisk_cdr": ("row_key",),
+    "raw_telephony.mango_calls": ("row_key",),
+    "raw_telephony.zadarma_calls": ("row_key",),
+    "raw_telephony.generic_calls": ("id",),
+}
+"""Raw tables of records with their keys, beside `source_key`."""
+
+DELETABLE = {
+    "raw_bitrix24": ("deals", "leads", "contacts", "companies", "activities", "tasks"),
+    "raw_amocrm": ("leads", "contacts", "companies", "tasks"),
+}
+_KEPT = ("source_key", "received_at", "_dlt_load_id", "first_seen_at", "last_seen_at")
+
+
+@dataclass
+class Days:
+    """A warehouse whose raw data lives through days.
+
+    Args:
+        rng: decides what happens.
+        held_back: share of the records that the first day does not have yet.
+        changed: how many values of each table change in a day, at most.
+    """
+
+    rng: random.Random
+    held_back: float = 0.02
+    changed: int = 2
+    day: int = 0
+    _clock: str = field(default="", init=False)
+
+    def begin(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take records out of raw, and put as-of some days back."""
+        connection.execute("create schema if not exists later")
+        for table in RECORDS:
+            seed = self.rng.randrange(2**31)
+            name = table.replace(".", "__")
+            chosen = f"hash({seed}, {self._key(table)}) % 1000 < {int(self.held_back * 1000)}"
+            connection.execute(f"create table later.{name} as select * from {table} where {chosen}")
+            connection.execute(f"delete from {table} where {chosen}")
+        for schema in ("raw_bitrix24", "raw_amocrm", "raw_telephony"):
+            # A load's own rows first; as-of moves by the rows of later loads.
+            connection.execute(
+                f"update {schema}.load_log set cut_at = cut_at - interval 6 days"
+            )
+
+    def live(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """A day: a load has brought what was held back and what has changed."""
+        self.day += 1
+        for table in RECORDS:
+            if self.rng.random() < 0.8:
+                self._release(connection, table)
+            for _ in range(self.rng.randrange(self.changed + 1)):
+                self._change(connection, table)
+        for schema, entities in DELETABLE.items():
+            for entity in entities:
+                if self.rng.random() < 0.5:
+                    self._delete(connection, schema, entity)
+                if self.rng.random() < 0.3:
+                    self._restore(connection, schema, entity)
+        for schema in ("raw_bitrix24", "raw_amocrm", "raw_telephony"):
+            hours = self.rng.choice([0, 12, 24, 36])
+            connection.execute(
+                f"insert into {schema}.load_log select * replace "
+                f"(cut_at + to_hours({hours}) as cut_at) from {schema}.load_log "
+                f"where (source_key, cut_at) in "
+                f"(select (source_key, max(cut_at)) from {schema}.load_log group by source_key)"
+            )
+
+    def _key(self, table: str) -> str:
+        return ", ".join(("source_key", *RECORDS[table]))
+
+    def _stamp(self, connection: duckdb.DuckDBPyConnection, table: str) -> str:
+        columns = self._columns(connection, table)
+        return f", '{1_900_000_000 + self.day}.5' as _dlt_load_id" if "_dlt_load_id" in columns else ""
+
+    @staticmethod
+    def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
+        return [row[0] for row in connection.execute(f"describe {table}").fetchall()]
+
+    def _release(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+        held = f"later.{table.replace('.', '__')}"
+        chosen = f"hash({self.rng.randrange(2**31)}, {self._key(table)}) % 3 = 0"
+        stamp = self._stamp(connection, table)
+        replaced = f"* replace ({stamp[2:]})" if stamp else "*"
+        connection.execute(
+            f"insert into {table} by name select {replaced} from {held} where {chosen}"
+        )
+        connection.execute(f"delete from {held} where {chosen}")
+
+    def _change(self, connection: duckdb.DuckDBPyConnection, table: str) -> None:
+        columns = [
+            column
+            for column in self._columns(connection, table)
+            if column not in (*_KEPT, *RECORDS[table])
+        ]
+        column = self.rng.choice(columns)
+        rows = connection.execute(f"select rowid from {table} order by {self._key(table)}").fetchall()
+        if not rows:
+            return
+        (of,), (like,) = self.rng.choice(rows), self.rng.choice(rows)
+        stamp = (
+            f", _dlt_load_id = '{1_900_000_000 + self.day}.5'"
+            if "_dlt_load_id" in self._columns(connection, table)
+            else ""
+        )
+        connection.execute(
+            f'update {table} set "{column}" = (select "{column}" from {table} where rowid = {like})'
+            f"{stamp} where rowid = {of}"
+        )
+
+    def _delete(self, connection: duckdb.DuckDBPyConnection, schema: str, entity: str) -> None:
+        rows = connection.execute(
+            f"select source_key, id from {schema}.{entity} order by all"
+        ).fetchall()
+        for source_key, number in self.rng.sample(rows, min(len(rows), 3)):
+            connection.execute(
+                f"insert into {schema}.deleted_records select ?, ?, ?, max(received_at) "
+                f"from {schema}.{entity} where source_key = ?",
+                [source_key, entity, number, source_key],
+            )
+
+    def _restore(self, connection: duckdb.DuckDBPyConnection, schema: str, entity: str) -> None:
+        connection.execute(
+            f"update {schema}.{entity} as records set received_at = "
+            "received_at + interval 40 days, "
+            f"_dlt_load_id = '{1_900_000_000 + self.day}.5' where (source_key, id) in "
+            f"(select (source_key, id) from {schema}.deleted_records where entity = ? "
+            "order by all limit 1)",
+            [entity],
+        )
