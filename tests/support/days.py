@@ -71,6 +71,10 @@ class Days:
         """Take records out of raw, and put as-of some days back."""
         connection.execute("create schema if not exists later")
         for table in RECORDS:
+            if "_versions" not in table:
+                connection.execute(
+                    f"alter table {table} add column if not exists _dlt_load_id varchar default '1.0'"
+                )
             seed = self.rng.randrange(2**31)
             name = table.replace(".", "__")
             chosen = f"hash({seed}, {self._key(table)}) % 1000 < {int(self.held_back * 1000)}"
@@ -78,9 +82,7 @@ class Days:
             connection.execute(f"delete from {table} where {chosen}")
         for schema in ("raw_bitrix24", "raw_amocrm", "raw_telephony"):
             # A load's own rows first; as-of moves by the rows of later loads.
-            connection.execute(
-                f"update {schema}.load_log set cut_at = cut_at - interval 6 days"
-            )
+            connection.execute(f"update {schema}.load_log set cut_at = cut_at - interval 6 days")
 
     def live(self, connection: duckdb.DuckDBPyConnection) -> None:
         """A day: a load has brought what was held back and what has changed."""
@@ -110,7 +112,9 @@ class Days:
 
     def _stamp(self, connection: duckdb.DuckDBPyConnection, table: str) -> str:
         columns = self._columns(connection, table)
-        return f", '{1_900_000_000 + self.day}.5' as _dlt_load_id" if "_dlt_load_id" in columns else ""
+        return (
+            f", '{1_900_000_000 + self.day}.5' as _dlt_load_id" if "_dlt_load_id" in columns else ""
+        )
 
     @staticmethod
     def _columns(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
@@ -133,7 +137,9 @@ class Days:
             if column not in (*_KEPT, *RECORDS[table])
         ]
         column = self.rng.choice(columns)
-        rows = connection.execute(f"select rowid from {table} order by {self._key(table)}").fetchall()
+        rows = connection.execute(
+            f"select rowid from {table} order by {self._key(table)}"
+        ).fetchall()
         if not rows:
             return
         (of,), (like,) = self.rng.choice(rows), self.rng.choice(rows)

@@ -1,0 +1,83 @@
+"""Random companies in one warehouse: portals of Bitrix24 alone, and companies with telephony."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from orchestration.settings import Settings
+from sources.demo.amocrm.store import AmoStore
+from sources.demo.store import PortalStore
+from tests.reference.merging import Company
+from tests.reference.random_mixture import random_company
+from tests.reference.random_portal import RANDOM_RULES, random_portal, write_portals
+from tests.reference.records import Portal, read_store
+from tests.support import mixtures
+from tests.support.companies import load_company_rules, make_company
+from tests.support.raw import write_raw
+from tests.support.raw_amocrm import write_raw_amocrm
+from tests.support.raw_telephony import write_raw_telephony
+
+
+@dataclass(frozen=True)
+class RandomCompanies:
+    """Random companies in one warehouse.
+
+    Attributes:
+        portals: what each portal of Bitrix24 without telephony holds, by connection.
+        companies: those with telephony.
+    """
+
+    settings: Settings
+    portals: dict[str, Portal]
+    companies: list[Company]
+
+
+def load_random_companies(
+    root: Path, portal_count: int, mixture_count: int, seed: int
+) -> RandomCompanies:
+    """So many random portals, and so many companies with telephony, in one warehouse, not built."""
+    portals = [random_portal(random.Random(seed + number)) for number in range(portal_count)]
+    companies = [
+        random_company(random.Random(seed + number), f"m{number:04d}")
+        for number in range(mixture_count)
+    ]
+    folder = root / "portals"
+    folder.mkdir()
+    paths = write_portals(portals, folder)
+    lines = [
+        f"{name},{pipeline},{role}"
+        for name in paths
+        for pipeline, role in RANDOM_RULES.pipeline_roles.items()
+    ]
+    stores: dict[str, mixtures.Store] = {
+        f"bitrix24:{name}": PortalStore(path, read_only=True) for name, path in paths.items()
+    }
+    stores |= mixtures.write_stores(companies, folder)
+    telephony = mixtures.loaded_telephony(companies)
+    settings = make_company(
+        root,
+        connections=[*stores, *telephony],
+        zone=RANDOM_RULES.time_zone,
+        files={
+            "pipelines.csv": "\n".join(["connection,pipeline_id,role", *lines]) + "\n",
+            **mixtures.company_files(companies, RANDOM_RULES.time_zone),
+        },
+        options=mixtures.company_options(companies),
+    )
+    settings.make_folders()
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        of_bitrix24 = {key: s for key, s in stores.items() if isinstance(s, PortalStore)}
+        write_raw(connection, of_bitrix24)
+        of_amocrm = {key: s for key, s in stores.items() if isinstance(s, AmoStore)}
+        write_raw_amocrm(connection, of_amocrm)
+        write_raw_telephony(connection, telephony)
+        mixtures.write_earlier_phones(connection, companies)
+    for store in stores.values():
+        store.close()
+    load_company_rules(settings)
+    found = {f"bitrix24:{name}": read_store(path) for name, path in paths.items()}
+    return RandomCompanies(settings, found, companies)
