@@ -18,6 +18,7 @@ from rich.markup import escape
 from orchestration.demo import demo_company, demo_portal, is_prepared, serving
 from orchestration.lock import warehouse_lock
 from orchestration.settings import PROJECT_DIR, Settings, read_settings
+from orchestration.warehouse_version import claim_warehouse
 from sources.company import read_company
 from sources.company.rules import CRM_SYSTEMS, CrmSystem
 from sources.errors import CallfunnelError, InputError
@@ -166,17 +167,19 @@ def dev(
 )
 def dbt(context: typer.Context) -> None:
     """Call dbt on the company's warehouse, under its lock."""
-    from orchestration.manifest import dbt_executable
+    from orchestration.manifest import dbt_executable, keep_manifest
 
     with _sentences():
         settings = _prepared(read_settings().company)
         with warehouse_lock(settings.lock_file, "make dbt", settings.lock_timeout_seconds):
+            claim_warehouse(settings.warehouse)
             finished = subprocess.run(
                 [str(dbt_executable()), *context.args],
                 cwd=PROJECT_DIR,
                 env={**os.environ, **settings.dbt_environment()},
                 check=False,
             )
+            keep_manifest(settings)
     raise typer.Exit(finished.returncode)
 
 
@@ -194,6 +197,7 @@ def summary(
                 f"Company '{settings.company}' has no warehouse yet: run make demo or make run."
             )
         with warehouse_lock(settings.lock_file, "make summary", settings.lock_timeout_seconds):
+            claim_warehouse(settings.warehouse)
             print_summary(settings, console)
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from orchestration.settings import PROJECT_DIR, Settings
 from sources.errors import CallfunnelError
@@ -50,6 +53,30 @@ def read_manifest(settings: Settings) -> Mapping[str, Any]:
     """The manifest as a map."""
     parsed: Mapping[str, Any] = json.loads(manifest_path(settings).read_text(encoding="utf-8"))
     return parsed
+
+
+def keep_manifest(settings: Settings) -> None:
+    """Keep the manifest of a build that was complete: `--state` then tells what has changed since.
+
+    Which models a build makes whole does not depend on it: fingerprints in the warehouse decide
+    (transform/macros/affected_keys), so that another warehouse can't be taken for the last one.
+    """
+    built = settings.dbt_target_dir / "manifest.json"
+    if not built.exists() or not _is_complete(settings):
+        return
+    settings.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+    kept = settings.state_dir / "manifest.json"
+    copied = kept.with_suffix(".new")
+    shutil.copyfile(built, copied)
+    copied.replace(kept)
+
+
+def _is_complete(settings: Settings) -> bool:
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        tables = connection.execute(
+            "select 1 from duckdb_tables() where schema_name = 'affected' and table_name = 'state'"
+        ).fetchall()
+        return bool(tables) and bool(connection.execute("from affected.state").fetchall())
 
 
 def _sources() -> Iterable[Path]:

@@ -15,6 +15,10 @@ from dagster import DagsterEventType, DagsterLogManager, InitLoggerContext, logg
 
 _DBT_NODE = re.compile(r"(\d+) of (\d+) (?:OK|PASS|WARN|FAIL|ERROR|SKIP)")
 _DBT_TROUBLE = re.compile(r"\b(?:FAIL|ERROR|WARN)\b")
+# What begin_affected_keys and the materialization say of what is built, and why.
+_DBT_SCOPE = re.compile(
+    r"(?:Only what hangs together|All models are built whole|\S+ is built whole).*"
+)
 _SECONDS_BETWEEN_COUNTS = 2.0
 _NOISE = (
     "A dbt subsetted execution",
@@ -88,6 +92,9 @@ class DbtProgress(io.TextIOBase):
     def write(self, text: str) -> int:
         """Take dbt's output; print counts, failures and warnings."""
         for line in text.splitlines():
+            scope = _DBT_SCOPE.search(line)
+            if scope:
+                print(f"  {scope.group()}", file=self._stream, flush=True)
             node = _DBT_NODE.search(line)
             if not node:
                 continue

@@ -12,6 +12,7 @@ from dagster import ConfigurableResource, Failure, InitResourceContext
 
 from orchestration.lock import WarehouseLocked, warehouse_lock
 from orchestration.settings import Settings
+from orchestration.warehouse_version import WarehouseTooNew, claim_warehouse
 
 
 class Warehouse(ConfigurableResource[Any]):
@@ -44,9 +45,10 @@ class Warehouse(ConfigurableResource[Any]):
         holder = f"{run.job_name}, run {run.run_id[:8]}" if run else "Dagster"
         try:
             with warehouse_lock(Path(self.lock_file), holder, self.lock_timeout_seconds):
+                claim_warehouse(Path(self.path))
                 yield self
-        except WarehouseLocked as locked:
-            raise Failure(str(locked), allow_retries=False) from None
+        except (WarehouseLocked, WarehouseTooNew) as refused:
+            raise Failure(str(refused), allow_retries=False) from None
 
     @contextlib.contextmanager
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -60,6 +60,11 @@ class Settings(BaseSettings):
         return self.data_dir / "dbt"
 
     @property
+    def state_dir(self) -> Path:
+        """The manifest of the last complete build, for `--state`."""
+        return self.data_dir / "state"
+
+    @property
     def temp_dir(self) -> Path:
         """DuckDB's spill files."""
         return self.data_dir / "tmp"

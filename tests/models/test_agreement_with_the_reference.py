@@ -14,7 +14,7 @@ from orchestration.settings import Settings
 from tests.reference.random_portal import RANDOM_RULES
 from tests.support import mixtures
 from tests.support.agreement import differences
-from tests.support.companies import dbt_build, warehouse
+from tests.support.companies import WITHOUT_TESTS, dbt_build, warehouse
 from tests.support.random_companies import RandomCompanies, load_random_companies
 
 PORTALS = 120
@@ -94,7 +94,7 @@ def test_the_tables_do_not_depend_on_the_zone_of_the_process(
 ) -> None:
     settings = random_companies.settings
     before = _fingerprints(settings)
-    dbt_build(settings, "--exclude", "test_type:data", environment={"TZ": "America/New_York"})
+    dbt_build(settings, "--full-refresh", *WITHOUT_TESTS, environment={"TZ": "America/New_York"})
     assert _fingerprints(settings) == before
 
 

@@ -186,8 +186,8 @@ WITHOUT_TESTS = ("--exclude-resource-type", "test", "unit_test")
 
 def dbt_build(
     settings: Settings, *arguments: str, environment: Mapping[str, str] | None = None
-) -> None:
-    """Run dbt build on the company's warehouse; its output is the message of a failure.
+) -> str:
+    """Run dbt build on the company's warehouse; gives its output, also as a failure's message.
 
     dbt parses the project anew (10 s) wherever the warehouse lies elsewhere. So the companies of a
     process are built under one path, a link, and share what dbt has parsed.
@@ -216,6 +216,7 @@ def dbt_build(
     assert finished.returncode == 0, finished.stdout[-4000:]
     if not parsed.exists():
         shutil.copy(settings.dbt_target_dir / parsed.name, parsed)
+    return finished.stdout
 
 
 @functools.cache

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import duckdb
 
@@ -37,9 +39,21 @@ class RandomCompanies:
 
 
 def load_random_companies(
-    root: Path, portal_count: int, mixture_count: int, seed: int
+    root: Path,
+    portal_count: int,
+    mixture_count: int,
+    seed: int,
+    others: Mapping[str, PortalStore] = MappingProxyType({}),
 ) -> RandomCompanies:
-    """So many random portals, and so many companies with telephony, in one warehouse, not built."""
+    """So many random portals, and so many companies with telephony, in one warehouse, not built.
+
+    Args:
+        root: where everything is written.
+        portal_count: portals of Bitrix24 without telephony.
+        mixture_count: companies with telephony.
+        seed: of the first of each.
+        others: further portals beside them, by source key.
+    """
     portals = [random_portal(random.Random(seed + number)) for number in range(portal_count)]
     companies = [
         random_company(random.Random(seed + number), f"m{number:04d}")
@@ -57,6 +71,7 @@ def load_random_companies(
         f"bitrix24:{name}": PortalStore(path, read_only=True) for name, path in paths.items()
     }
     stores |= mixtures.write_stores(companies, folder)
+    stores |= others
     telephony = mixtures.loaded_telephony(companies)
     settings = make_company(
         root,
