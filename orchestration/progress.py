@@ -19,8 +19,6 @@ _DBT_TROUBLE = re.compile(r"\b(?:FAIL|ERROR|WARN)\b")
 _DBT_SCOPE = re.compile(
     r"(?:Only what hangs together|All models are built whole|\S+ is built whole).*"
 )
-    r"(?:Only what hangs together|All models are built whole|\S+ is built whole).*"
-)
 _SECONDS_BETWEEN_COUNTS = 2.0
 _NOISE = (
     "A dbt subsetted execution",
