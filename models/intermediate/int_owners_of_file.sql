@@ -1,5 +1,5 @@
--- Lines of the company's file that say who was responsible for a deal from a day on. Lines that name
--- no known employee are told by the rule RULES.
+-- Lines of the company's file that say who was responsible for a deal from a day on. Lines that
+-- name no known employee are told by the rule RULES.
 with owners_of_file as (
     select * from {{ ref('stg_company__owners') }}
 ),

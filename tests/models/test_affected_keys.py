@@ -7,6 +7,7 @@ After each day the warehouse is built as every day, and a copy of it with --full
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -359,6 +360,27 @@ def test_a_change_that_any_row_may_be_concerned_by_builds_its_readers_whole(live
 def test_the_event_shows_in_the_marts(lived: Lived, name: str) -> None:
     before, after = lived.seen
     assert (before[name], after[name]) == (EVENTS[name].before, EVENTS[name].after)
+
+
+def test_a_changed_model_and_what_reads_it_are_built_whole_and_that_is_said(lived: Lived) -> None:
+    with warehouse(lived.settings, read_only=False) as connection:
+        connection.execute(
+            "update affected.runs set fingerprint = 'of the SQL before' "
+            "where model_name = 'int_deal_closes'"
+        )
+    output = dbt_build(lived.settings, *WITHOUT_TESTS)
+    assert WHOLE not in output
+    assert set(re.findall(r"(\w+) is built whole", output)) == {
+        "int_deal_closes", "fct_deal_closes", "fct_deals", "fct_deal_products",
+    }  # fmt: skip
+    assert "int_deal_closes is built whole: its SQL, or a macro in it, has changed." in output
+    assert "int_deal_closes, which it reads, was built whole." in output
+
+
+def test_after_a_build_that_was_not_complete_everything_is_built_whole(lived: Lived) -> None:
+    alone = dbt_build(lived.settings, "--select", "int_cards", *WITHOUT_TESTS)
+    assert f"{WHOLE}: only some models are selected." in alone
+    assert f"{WHOLE}: no build before it was complete." in dbt_build(lived.settings, *WITHOUT_TESTS)
 
 
 @pytest.mark.long

@@ -33,6 +33,40 @@ LAYER_MAY_READ = {
 """intermediate may read the marts' dimensions and the facts that quality rules judge."""
 
 
+CONTEXT = {
+    "amocrm_call_statuses",
+    "bitrix24_call_results",
+    "bitrix24_call_types",
+    "dim_currency_rates",
+    "dim_employees",
+    "dim_pipelines",
+    "dim_products",
+    "int_account_versions",
+    "int_bitrix24__stages",
+    "int_connections",
+    "int_custom_field_options",
+    "int_days_by_utc_date",
+    "int_extension_holders",
+    "int_loss_reasons",
+    "int_mass_moves",
+    "int_owners_of_file",
+    "int_sources",
+    "int_stages",
+    "stg_amocrm__account",
+    "stg_amocrm__catalog_elements",
+    "stg_amocrm__catalogs",
+    "stg_amocrm__user_versions",
+    "stg_amocrm__users",
+    "stg_company__rules",
+    "stg_company__segments",
+    "stg_company__tag_sources",
+    "stg_company__talkers",
+    "stg_company__telephony_values",
+    "telephony_call_results",
+}
+"""What tables built by affected keys read whole: small, and no table of records."""
+
+
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     settings = Settings(company="demo", data_root=tmp_path_factory.mktemp("manifest"))
@@ -73,6 +107,60 @@ def test_every_layer_reads_only_what_it_may(manifest: Mapping[str, Any]) -> None
         if layer(parent, manifest) not in LAYER_MAY_READ[model["schema"]]
     ]
     assert wrong == []
+
+
+def test_tables_built_by_affected_keys_say_by_which(manifest: Mapping[str, Any]) -> None:
+    wrong = [
+        model["name"]
+        for model in models(manifest)
+        if model["config"]["materialized"] == "affected_keys"
+        and bool(model["config"].get("affected_by")) == bool(model["config"].get("affected_nodes"))
+    ]
+    assert wrong == []
+
+
+def test_what_tables_built_by_affected_keys_read_whole_is_judged(
+    manifest: Mapping[str, Any],
+) -> None:
+    """A new one: is it small, and which of its columns count (`meta.context`)?
+
+    A table of records belongs into `record_tables()` (transform/macros/affected_keys/records.sql).
+    """
+    macros = (PROJECT_DIR / "transform/macros/affected_keys/records.sql").read_text()
+    records: set[str] = set()
+    for schema in ("bitrix24", "amocrm", "telephony", "derived", "company"):
+        (listed,) = re.findall(rf"{{% set {schema} = \[(.*?)\] %}}", macros, re.DOTALL)
+        records |= {f"raw_{schema}.{table}" for table in re.findall(r"'table': '(\w+)'", listed)}
+
+    def has_twin(unique_id: str) -> bool:
+        if unique_id.startswith("source."):
+            source = manifest["sources"][unique_id]
+            return f"{source['schema']}.{source['identifier']}" in records
+        node = manifest["nodes"][unique_id]
+        kind = node["config"]["materialized"]
+        return kind == "affected_keys" or (
+            kind == "view" and any(has_twin(parent) for parent in node["depends_on"]["nodes"])
+        )
+
+    def context_of(unique_id: str) -> set[str]:
+        found: set[str] = set()
+        for parent in manifest["nodes"][unique_id]["depends_on"]["nodes"]:
+            if not has_twin(parent):
+                found.add(parent.split(".")[-1])
+            elif (
+                parent.startswith("model.")
+                and manifest["nodes"][parent]["config"]["materialized"] == "view"
+            ):
+                found |= context_of(parent)
+        return found
+
+    found = {
+        name
+        for model in models(manifest)
+        if model["config"]["materialized"] == "affected_keys"
+        for name in context_of(model["unique_id"])
+    }
+    assert found == CONTEXT
 
 
 def test_intermediate_models_read_facts_only_to_judge_them(manifest: Mapping[str, Any]) -> None:

@@ -110,7 +110,10 @@ history_counts as (
         0::bigint as template_count,
         count(*) filter (
             where cards.is_counted
-            and (history.entered_at > connections.as_of_at or history.entered_at > history.received_at)
+            and (
+                history.entered_at > connections.as_of_at
+                or history.entered_at > history.received_at
+            )
         ) as waiting_count,
         0::bigint as merged_count,
         -- History of cards that don't count: deleted, templates, after the cut.
