@@ -70,10 +70,22 @@
     )) }}
 {%- endmacro %}
 
-{#- What a kept state depends on besides the data: how nodes are hashed and what they link. -#}
+{#-
+    What a kept state depends on besides the data: how nodes are hashed and what they link, and the
+    SQL of the tables that find_affected_keys reads as the last build has left them.
+-#}
 {% macro rules_of_affected_keys() -%}
+    {%- set read = [] -%}
+    {%- for node in graph.nodes.values()
+        if node.resource_type == 'model' and (
+            node.name in tables_with_own_keys() | map(attribute='table') | list
+            or node.name == 'int_deals' or node.config.get('is_linked')
+        ) -%}
+        {%- do read.append(node.raw_code) -%}
+    {%- endfor -%}
     {{ return(local_md5(
         run_query('select version()').rows[0][0] ~ (record_tables() | string)
+        ~ (tables_with_own_keys() | string) ~ (read | sort | join)
     )) }}
 {%- endmacro %}
 
@@ -361,10 +373,33 @@
     }[column]) }}
 {%- endmacro %}
 
+{#- What the last build has made of affected records, under keys of its own; in this order. -#}
+{% macro tables_with_own_keys() -%}
+    {%- set in_nodes = ' in (select node from ' ~ affected_relation('nodes') ~ ')' -%}
+    {{ return([
+        {'kind': 'call', 'key': 'pbx_call_key', 'table': 'int_pbx_call_legs',
+            'condition': text_node('pbx', 'pbx_call_id') ~ in_nodes},
+        {'kind': 'task', 'key': 'task_key', 'table': 'int_tasks',
+            'condition': planned_node() ~ in_nodes},
+        {'kind': 'message', 'key': 'message_key', 'table': 'int_messages',
+            'condition': message_node() ~ in_nodes},
+        {'kind': 'record', 'key': 'comment_key', 'table': 'int_comments',
+            'condition': card_node() ~ in_nodes},
+        {'kind': 'record', 'key': hash_key(['card_key', 'changed_at', 'coalesce(employee_key, 0)']),
+            'table': 'int_card_changes', 'condition': card_node() ~ in_nodes},
+        {'kind': 'record', 'key': 'deadline_move_key', 'table': 'int_deadline_moves',
+            'condition': 'task_key in ' ~ affected_keys_of('task')},
+        {'kind': 'action', 'key': 'crm_action_key', 'table': 'int_crm_actions',
+            'condition': 'card_key in ' ~ affected_keys_of('card')
+                ~ ' or record_key in ' ~ affected_keys_of('task')
+                ~ ' or record_key in ' ~ affected_keys_of('message')
+                ~ ' or record_key in ' ~ affected_keys_of('record')},
+    ]) }}
+{%- endmacro %}
+
 {#- The keys of the affected records, as tables have them. -#}
 {% macro gather_keys() -%}
     {%- set keys = affected_relation('keys') -%}
-    {%- set in_nodes = ' in (select node from ' ~ affected_relation('nodes') ~ ')' -%}
     {%- for kind, table, parts in [
         ('card', 'raw_bitrix24__deals', ['source_key', 'id']),
         ('card', 'raw_bitrix24__leads', ['source_key', "'lead'", 'id']),
@@ -379,25 +414,10 @@
             ~ affected_relation(table)
         ) -%}
     {%- endfor -%}
-    {#- What the last build has made of affected records, under keys of its own. -#}
-    {%- for kind, column, table, condition in [
-        ('call', 'pbx_call_key', 'int_pbx_call_legs', text_node('pbx', 'pbx_call_id') ~ in_nodes),
-        ('task', 'task_key', 'int_tasks', planned_node() ~ in_nodes),
-        ('message', 'message_key', 'int_messages', message_node() ~ in_nodes),
-        ('record', 'comment_key', 'int_comments', card_node() ~ in_nodes),
-        ('record', hash_key(['card_key', 'changed_at', 'coalesce(employee_key, 0)']),
-            'int_card_changes', card_node() ~ in_nodes),
-        ('record', 'deadline_move_key', 'int_deadline_moves',
-            'task_key in ' ~ affected_keys_of('task')),
-        ('action', 'crm_action_key', 'int_crm_actions',
-            'card_key in ' ~ affected_keys_of('card')
-            ~ ' or record_key in ' ~ affected_keys_of('task')
-            ~ ' or record_key in ' ~ affected_keys_of('message')
-            ~ ' or record_key in ' ~ affected_keys_of('record')),
-    ] -%}
+    {%- for own in tables_with_own_keys() -%}
         {%- do run_query(
-            "insert into " ~ keys ~ " select distinct '" ~ kind ~ "', " ~ column
-            ~ " from intermediate." ~ table ~ " where " ~ condition
+            "insert into " ~ keys ~ " select distinct '" ~ own.kind ~ "', " ~ own.key
+            ~ " from intermediate." ~ own.table ~ " where " ~ own.condition
         ) -%}
     {%- endfor -%}
     {%- do run_query(
