@@ -1,12 +1,7 @@
 -- The stock of open deals at the end of each day, from differences: a deal's stay on an open stage
 -- under one owner adds one on the day it begins and takes one on the day it ends. Never deal × day.
-with visits as (
-    select * from {{ ref('int_stage_visits_bounded') }}
-    where card_type = 'deal' and stage_semantics = 'open'
-),
-
-owner_intervals as (
-    select * from {{ ref('int_owner_intervals') }}
+with open_stays as (
+    select * from {{ ref('int_open_stays') }}
 ),
 
 deals as (
@@ -21,10 +16,6 @@ employees as (
     select * from {{ ref('dim_employees') }}
 ),
 
-days as (
-    select * from {{ ref('int_days_by_utc_date') }}
-),
-
 dates as (
     select * from {{ ref('dim_dates') }}
 ),
@@ -33,40 +24,21 @@ load_log as (
     select * from {{ ref('int_load_log') }}
 ),
 
-stays as (
-    select
-        visits.source_key,
-        visits.pipeline_key,
-        visits.stage_key,
-        deals.currency_code,
-        deals.amount,
-        coalesce(owner_intervals.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
-        greatest(visits.entered_at, owner_intervals.owned_from) as began_at,
-        least(visits.valid_to, owner_intervals.valid_to) as ended_at
-    from visits
-    inner join owner_intervals
-        on visits.card_key = owner_intervals.card_key
-        and visits.entered_at < owner_intervals.valid_to
-        and visits.valid_to > owner_intervals.owned_from
-    inner join deals
-        on visits.card_key = deals.deal_key
-),
-
 dated as (
     select
-        stays.*,
-        began_days.date_day as began_on,
-        ended_days.date_day as ended_on
-    from stays
-    inner join days as began_days
-        on stays.began_at::date = began_days.utc_on
-        and stays.began_at >= began_days.starts_at
-        and stays.began_at < began_days.ends_at
-    left join days as ended_days
-        on stays.ended_at::date = ended_days.utc_on
-        and stays.ended_at >= ended_days.starts_at
-        and stays.ended_at < ended_days.ends_at
-    where stays.ended_at > stays.began_at
+        open_stays.source_key,
+        open_stays.pipeline_key,
+        open_stays.stage_key,
+        deals.currency_code,
+        deals.amount,
+        coalesce(open_stays.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
+        open_stays.began_on,
+        open_stays.ended_on
+    from open_stays
+    inner join deals
+        on open_stays.deal_key = deals.deal_key
+    -- What begins and ends on one day is in no day's stock.
+    where open_stays.ended_on is null or open_stays.ended_on > open_stays.began_on
 ),
 
 differences as (

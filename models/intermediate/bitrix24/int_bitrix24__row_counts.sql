@@ -83,22 +83,43 @@ deal_counts as (
     group by source_key
 ),
 
-call_counts as (
+merged_calls as (
+    select
+        source_key,
+        count(*) as merged_count
+    from call_rows
+    where call_id <> representative_id
+    group by source_key
+),
+
+placed_calls as (
     select
         calls.source_key,
-        'calls' as entity,
         count(*) as rows_held,
+        count(*) filter (
+            where
+            calls.started_at > connections.as_of_at or calls.started_at > calls.received_at
+        ) as waiting_count
+    from calls
+    inner join connections
+        on calls.source_key = connections.source_key
+    group by calls.source_key
+),
+
+call_counts as (
+    select
+        placed_calls.source_key,
+        'calls' as entity,
+        placed_calls.rows_held,
         0::bigint as deleted_count,
         0::bigint as template_count,
-        count(*) filter (where call_rows.call_id is null) as waiting_count,
-        count(*) filter (where call_rows.call_id <> call_rows.representative_id) as merged_count,
+        placed_calls.waiting_count,
+        coalesce(merged_calls.merged_count, 0) as merged_count,
         0::bigint as orphan_count,
         0::bigint as other_count
-    from calls
-    left join call_rows
-        on calls.source_key = call_rows.source_key
-        and calls.call_id = call_rows.call_id
-    group by calls.source_key
+    from placed_calls
+    left join merged_calls
+        on placed_calls.source_key = merged_calls.source_key
 ),
 
 history_counts as (

@@ -145,42 +145,26 @@ q8_shared_lines as (
 ),
 
 -- One person in two talks at once: somebody else uses the account or the line. Legs tell who spoke
--- when; of calls that only the CRM has, the call does.
+-- when, all legs of one call being one talk; of calls that only the CRM has, the call does.
 talks as (
     select
-        calls.call_key,
-        calls.source_key,
-        calls.shown_id,
+        legs.call_key,
         legs.talker_employee_key,
-        legs.answered_at as talk_from_at,
-        legs.ended_at as talk_until_at
+        min(legs.answered_at) as talk_from_at,
+        max(legs.ended_at) as talk_until_at
     from legs
     inner join calls
         on legs.call_key = calls.call_key
     where calls.is_external and legs.is_answered and legs.talk_seconds > 0
+    group by legs.call_key, legs.talker_employee_key
     union all
     select
         call_key,
-        source_key,
-        shown_id,
         talker_employee_key,
         started_at as talk_from_at,
         started_at + {{ seconds('total_seconds') }} as talk_until_at
     from calls
     where is_external and is_answered and pbx_source_key is null
-),
-
--- Legs of one call are one talk.
-talks_of_calls as (
-    select
-        call_key,
-        source_key,
-        shown_id,
-        talker_employee_key,
-        min(talk_from_at) as talk_from_at,
-        max(talk_until_at) as talk_until_at
-    from talks
-    group by call_key, source_key, shown_id, talker_employee_key
 ),
 
 talks_in_order as (
@@ -191,22 +175,24 @@ talks_in_order as (
             order by talk_from_at, call_key
             rows between unbounded preceding and 1 preceding
         ) as earlier_ends_at
-    from talks_of_calls
+    from talks
 ),
 
 -- A call that was handed over may overlap for each who spoke: it is named once.
 overlapping_calls as (
     select
-        talks_in_order.source_key,
-        talks_in_order.shown_id,
+        calls.source_key,
+        calls.shown_id,
         min(talks_in_order.talker_employee_key) as employee_key,
         string_agg(employees.employee_name, ', ' order by employees.employee_name)
             as employee_names
     from talks_in_order
+    inner join calls
+        on talks_in_order.call_key = calls.call_key
     inner join employees
         on talks_in_order.talker_employee_key = employees.employee_key
     where talks_in_order.talk_from_at < talks_in_order.earlier_ends_at
-    group by talks_in_order.source_key, talks_in_order.shown_id
+    group by calls.source_key, calls.shown_id
 ),
 
 q8_overlapping_calls as (
