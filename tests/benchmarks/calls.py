@@ -13,15 +13,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import math
-import os
-import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -31,11 +27,20 @@ import duckdb
 import typer
 from rich.table import Table
 
-from orchestration.manifest import dbt_executable
 from orchestration.settings import PROJECT_DIR, Settings
 from sources.demo.store import from_microseconds
+from tests.benchmarks.building import (
+    MEMORY_LIMIT,
+    Build,
+    add_row,
+    dearest,
+    exponent,
+    peak_mb,
+    run_dbt,
+    settings_of,
+)
 from tests.benchmarks.measuring import Bound, console, print_bounds
-from tests.support.companies import load_company_rules, make_company
+from tests.support.companies import WITHOUT_TESTS, load_company_rules, make_company
 from tests.support.portals import at, make_portal
 from tests.support.raw import write_raw
 from tests.support.raw_telephony import Pbx, write_raw_telephony
@@ -49,7 +54,6 @@ NUMBERS_OF_A_FEW = 50
 CLIENTS = 100_000
 """So many numbers, at most, are clients with a deal."""
 DAYS = 365
-MEMORY_LIMIT = "3GB"
 _MODEL = PROJECT_DIR / "models/intermediate/telephony/int_calls_paired_by_phone.py"
 
 app = typer.Typer(help=__doc__, add_completion=False)
@@ -73,18 +77,16 @@ class Mixture(StrEnum):
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One run.
+class Pairing:
+    """One run of the pairing.
 
     Attributes:
         cpu_seconds: of the process.
         peak_mb: of the process.
-        models: wall seconds by model.
     """
 
     cpu_seconds: float
     peak_mb: float
-    models: Mapping[str, float]
 
 
 @app.callback(invoke_without_command=True)
@@ -123,7 +125,7 @@ def pairing_command(warehouse: Path) -> None:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    options = {
+    options: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": MEMORY_LIMIT,
         "temp_directory": str(warehouse.parent / "pairing_tmp"),
         "preserve_insertion_order": "false",
@@ -143,10 +145,8 @@ def pairing_command(warehouse: Path) -> None:
         began = time.process_time()
         pairs = module.model(Dbt(), connection)
         cpu_seconds = time.process_time() - began
-    # Not ru_maxrss: that is at least what the process had that has started this one.
-    (told,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    peak = int(told) / 1024
-    print(json.dumps({"cpu_seconds": cpu_seconds, "peak_mb": peak, "pairs": pairs.num_rows}))
+    told = {"cpu_seconds": cpu_seconds, "peak_mb": peak_mb(), "pairs": pairs.num_rows}
+    print(json.dumps(told))
 
 
 @app.command("write", hidden=True)
@@ -155,11 +155,11 @@ def write_command(root: Path, calls: int, mixture: Mixture, rows_to_pair: bool =
     if rows_to_pair:
         _write_rows_to_pair(root, calls, mixture)
     else:
-        _write_company(_settings(root), root, calls, mixture)
+        _write_company(settings_of(root), root, calls, mixture)
 
 
 def _measure(
-    root: Path, mixture: Mixture, sizes: tuple[int, int], runs: int, base: Measured | None
+    root: Path, mixture: Mixture, sizes: tuple[int, int], runs: int, base: Build | None
 ) -> list[Bound]:
     builds, pairings = [], []
     for calls in sizes:
@@ -172,56 +172,38 @@ def _measure(
             builds.append(_build(settings))
         found = [_pair(warehouse) for _ in range(runs)]
         pairings.append(
-            Measured(
+            Pairing(
                 statistics.median(run.cpu_seconds for run in found),
                 statistics.median(run.peak_mb for run in found),
-                {},
             )
         )
         # A warehouse of ten million calls takes some 20 GB.
         warehouse.unlink()
     table = Table(mixture.value, *(f"{calls:,} calls" for calls in sizes), "ratio", "exponent")
-    _add_row(table, "pairing, CPU s", [run.cpu_seconds for run in pairings], sizes)
-    _add_row(table, "pairing, peak MB", [run.peak_mb for run in pairings], sizes)
-    exponent = _exponent([run.cpu_seconds for run in pairings], sizes)
+    add_row(table, "pairing, CPU s", [run.cpu_seconds for run in pairings], sizes)
+    add_row(table, "pairing, peak MB", [run.peak_mb for run in pairings], sizes)
+    power = exponent([run.cpu_seconds for run in pairings], sizes)
     peak = pairings[1].peak_mb
     held = [
-        Bound(f"{mixture.value}: exponent of the pairing", EXPONENT_BOUND, exponent),
+        Bound(f"{mixture.value}: exponent of the pairing", EXPONENT_BOUND, power),
         Bound(f"{mixture.value}: peak memory of the pairing, MB", PAIRING_PEAK_BOUND_MB, peak),
     ]
     if base is not None:
-        _add_row(table, "build, CPU s", [run.cpu_seconds for run in builds], sizes)
+        add_row(table, "build, CPU s", [run.cpu_seconds for run in builds], sizes)
         own = [max(run.cpu_seconds - base.cpu_seconds, 0.1) for run in builds]
-        _add_row(table, "build less the smallest, CPU s", own, sizes)
-        _add_row(table, "build, peak MB", [run.peak_mb for run in builds], sizes)
-        dearest = sorted(builds[1].models, key=lambda model: -builds[1].models[model])[:12]
-        for model in dearest:
-            _add_row(table, f"{model}, s", [run.models.get(model, 0) for run in builds], sizes)
-        exponent = _exponent(own, sizes)
-        held.append(Bound(f"{mixture.value}: exponent of the build", EXPONENT_BOUND, exponent))
+        add_row(table, "build less the smallest, CPU s", own, sizes)
+        add_row(table, "build, peak MB", [run.peak_mb for run in builds], sizes)
+        for model in dearest(builds[1]):
+            add_row(table, f"{model}, s", [run.models.get(model, 0) for run in builds], sizes)
+        power = exponent(own, sizes)
+        held.append(Bound(f"{mixture.value}: exponent of the build", EXPONENT_BOUND, power))
     console.print(table)
     return held
 
 
-def _add_row(table: Table, name: str, values: Sequence[float], sizes: tuple[int, int]) -> None:
-    few, many = values
-    ratio = f"{many / few:.1f}" if few else ""
-    exponent = f"{_exponent(values, sizes):.2f}" if few and many else ""
-    table.add_row(name, f"{few:,.2f}", f"{many:,.2f}", ratio, exponent)
-
-
-def _exponent(values: Sequence[float], sizes: tuple[int, int]) -> float:
-    few, many = values
-    return math.log(many / few) / math.log(sizes[1] / sizes[0])
-
-
-def _settings(root: Path) -> Settings:
-    return Settings(company="testco", companies_dir=root / "companies", data_root=root / "data")
-
-
 def _company(root: Path, calls: int, mixture: Mixture) -> Settings:
     _run("write", str(root), str(calls), mixture.value)
-    return _settings(root)
+    return settings_of(root)
 
 
 def _rows_to_pair(root: Path, calls: int, mixture: Mixture) -> Path:
@@ -378,35 +360,14 @@ def _written(calls: int, cut: int) -> list[str]:
     ]
 
 
-def _build(settings: Settings) -> Measured:
-    """The calls' part of the graph, without tests, in a process of its own."""
-    words = [str(dbt_executable()), "build", "--select", "+fct_calls"]
-    words += ["--exclude", "resource_type:test", "resource_type:unit_test"]
-    environment = {
-        **os.environ,
-        **settings.dbt_environment(),
-        "CALLFUNNEL_MEMORY_LIMIT": MEMORY_LIMIT,
-    }
-    log = settings.data_dir / "dbt.txt"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            words, cwd=PROJECT_DIR, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(log.read_text()[-3000:])
-    results = json.loads((settings.dbt_target_dir / "run_results.json").read_text())["results"]
-    return Measured(
-        usage.ru_utime + usage.ru_stime,
-        usage.ru_maxrss / 1024,
-        {one["unique_id"].split(".")[-1]: one["execution_time"] for one in results},
-    )
+def _build(settings: Settings) -> Build:
+    """The calls' part of the graph, without tests."""
+    return run_dbt(settings, "build", "--select", "+fct_calls", *WITHOUT_TESTS)
 
 
-def _pair(warehouse: Path) -> Measured:
+def _pair(warehouse: Path) -> Pairing:
     told = json.loads(_run("pairing", str(warehouse)).splitlines()[-1])
-    return Measured(told["cpu_seconds"], told["peak_mb"], {})
+    return Pairing(told["cpu_seconds"], told["peak_mb"])
 
 
 def _run(*words: str) -> str:
