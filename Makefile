@@ -37,12 +37,12 @@ SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
 .PHONY: help setup demo dev run backfill restore authorise dbt summary test test-long \
-	test-servers bench-extract bench-calls lint format clean
+	test-servers bench-extract bench-calls bench-transform lint format clean
 
 help: ## List the targets
 	@echo "callfunnel: what does our sales department really do, and what does it bring?"
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "  make %-15s %s\n", $$1, $$2}'
 
 setup: $(STAMP) ## Make the virtual environment with the locked dependencies
 
@@ -97,6 +97,9 @@ bench-extract: $(STAMP) ## Extraction beside other clients, ratios in one run (A
 
 bench-calls: $(STAMP) ## How merging CRM and telephony scales, 1 to 10 million calls (ARGS="--many 2000000 --mixture one-line")
 	@.venv/bin/python -m tests.benchmarks.calls $(ARGS)
+
+bench-transform: $(STAMP) ## How dbt scales from raw tables to marts, whole and day by day, to a million deals (ARGS="--deals 100000 --keep")
+	@.venv/bin/python -m tests.benchmarks.transform $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy, sqlfluff, yamllint
 	@.venv/bin/ruff format --check .
