@@ -89,12 +89,21 @@
     )) }}
 {%- endmacro %}
 
+{#- Models that tables built by affected keys may read; metrics are read by nobody. -#}
+{% macro is_below_metrics(node) -%}
+    {{ return(
+        node.resource_type in ('model', 'seed')
+        and node.schema in ('seeds', 'staging', 'intermediate', 'marts')
+    ) }}
+{%- endmacro %}
+
 {% macro builds_all_models() -%}
     {%- if flags.WHICH not in ('build', 'run') -%}
         {{ return(false) }}
     {%- endif -%}
     {%- for node in graph.nodes.values()
-        if node.resource_type == 'model' and node.unique_id not in selected_resources -%}
+        if node.resource_type == 'model' and is_below_metrics(node)
+        and node.unique_id not in selected_resources -%}
         {{ return(false) }}
     {%- endfor -%}
     {{ return(true) }}
@@ -458,7 +467,7 @@
         {{ return('') }}
     {%- endif -%}
     {%- for result in results
-        if result.node.resource_type in ('model', 'seed') and result.status != 'success' -%}
+        if is_below_metrics(result.node) and result.status != 'success' -%}
         {{ return('') }}
     {%- endfor -%}
     {%- set is_incremental = run_query(
