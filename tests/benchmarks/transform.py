@@ -2,15 +2,15 @@
 
 Of a company that works in Bitrix24 alone, at two sizes, a tenth and the whole:
 
-1. the full build of all models;
+1. the full build of everything up to the marts, and of the metrics apart;
 2. in the same run, as a yardstick, DuckDB sorting the finished `fct_calls` into a new table;
 3. the attribution of calls to cards alone;
 4. the build after the next day's load, and after one that brings nothing but late history;
 5. beside it pandas, which attributes calls to open deals only.
 
-CPU seconds and peak memory of processes of their own, less what dbt takes with hardly any rows;
-engine seconds are dbt's for every model but metrics, and for its hooks, which find what a load has
-changed. A bound that is broken makes the exit code 1.
+CPU seconds and peak memory of processes of their own. What is held against bounds is the engine's
+share: less what the same build takes with hardly any rows, which is dbt's own work on 280 models.
+A bound that is broken makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ FULL_BOUND = 20.0
 """Times the CPU that sorting and writing the finished `fct_calls` takes."""
 ATTRIBUTION_BOUND = 8.0
 DAY_BOUND, LATE_BOUND = 0.05, 0.07
-"""Shares of the full build's engine seconds."""
+"""Shares of the full build's CPU, each less what it takes with hardly any rows."""
 EXPONENT_BOUND = 1.1
 PEAK_BOUND_MB = 4096.0
 HARDLY_ANY = 100
@@ -67,6 +67,7 @@ ATTRIBUTION = (
     "int_calls_matched_by_client",
     "int_calls_matched_to_cards",
 )
+METRICS = "path:models/metrics"
 A_VIEW = "stg_company__rules"
 """Selected alone it costs what dbt itself does."""
 
@@ -104,6 +105,7 @@ class Company:
         full: the build of everything.
         day: the build after the next day's load.
         late: the build after a load of late history.
+        metrics: their build, alone.
         attribution: the models of the attribution, alone.
         attribution_cpu_seconds: of them, less dbt itself; the median.
         yardstick: the sort of `fct_calls`; the median.
@@ -112,6 +114,7 @@ class Company:
     full: Build
     day: Build
     late: Build
+    metrics: Build
     attribution: Build
     attribution_cpu_seconds: float
     yardstick: Process
@@ -214,6 +217,7 @@ def _measure(root: Path, deals: int, runs: int) -> Company:
     day = _loaded_and_built(root, Load.day, deals)
     late = _loaded_and_built(root, Load.late_history, deals)
     # Building a selection ends that builds are incremental, so it comes last.
+    metrics = run_dbt(settings, "run", "--select", METRICS)
     alone = [run_dbt(settings, "run", "--select", A_VIEW) for _ in range(runs)]
     attributions = [run_dbt(settings, "run", "--select", *ATTRIBUTION) for _ in range(runs)]
     yardsticks = [_process("yardstick", root) for _ in range(runs)]
@@ -222,6 +226,7 @@ def _measure(root: Path, deals: int, runs: int) -> Company:
         full,
         day,
         late,
+        metrics,
         _middle(attributions),
         _middle(attributions).cpu_seconds - itself,
         _middle(yardsticks),
@@ -232,7 +237,7 @@ def _loaded_and_built(root: Path, load: Load, deals: int) -> Build:
     began = time.monotonic()
     _run("write", load.value, str(root), str(deals))
     written = time.monotonic()
-    build = run_dbt(settings_of(root), "build", *WITHOUT_TESTS)
+    build = run_dbt(settings_of(root), "build", "--exclude", METRICS, *WITHOUT_TESTS)
     took = time.monotonic() - written
     console.print(
         f"{deals:,} deals, {load.value}: written in {written - began:.0f} s, built in {took:.0f} s"
@@ -261,16 +266,13 @@ def _compare(
         add_row(table, name, values, sizes)
         return values
 
-    def engine(build: Build) -> float:
-        return _engine_seconds(build, is_metric=False)
-
     def own(of: Company, step: Callable[[Company], Build]) -> float:
         """CPU seconds without what dbt takes with hardly any rows."""
         return max(step(of).cpu_seconds - step(base).cpu_seconds, 0.1)
 
-    row("full build, engine s", lambda of: engine(of.full))
-    row("full build, hooks, s", lambda of: _hook_seconds(of.full))
-    row("full build, metrics, s", lambda of: _engine_seconds(of.full, is_metric=True))
+    row("full build, CPU s", lambda of: of.full.cpu_seconds)
+    row("full build, dbt's seconds", lambda of: sum(of.full.models.values()))
+    row("metrics less the smallest, CPU s", lambda of: own(of, lambda of: of.metrics))
     full = row("full build less the smallest, CPU s", lambda of: own(of, lambda of: of.full))
     peak = row("full build, peak MB", lambda of: of.full.peak_mb)[1]
     row("fct_calls sorted and written, CPU s", lambda of: of.yardstick.cpu_seconds)
@@ -292,29 +294,21 @@ def _compare(
     ]
 
     def after(name: str, step: Callable[[Company], Build], most: float) -> None:
-        row(f"{name}, engine s", lambda of: engine(step(of)))
-        row(f"{name}, hooks, s", lambda of: _hook_seconds(step(of)))
+        row(f"{name}, CPU s", lambda of: step(of).cpu_seconds)
+        row(f"{name}, dbt's seconds", lambda of: sum(step(of).models.values()))
+        row(f"{name}, of these hooks", lambda of: _hook_seconds(step(of)))
         row(f"{name} less the smallest, CPU s", lambda of: own(of, step))
-        row(
+        row(f"{name}, peak MB", lambda of: step(of).peak_mb)
+        share = row(
             f"{name} ÷ full build, less the smallest, CPU",
             lambda of: own(of, step) / own(of, lambda of: of.full),
         )
-        row(f"{name}, peak MB", lambda of: step(of).peak_mb)
-        share = row(f"{name} ÷ full build, engine", lambda of: engine(step(of)) / engine(of.full))
-        held.append(Bound(f"{name} ÷ full build, engine seconds", most, share[1]))
+        held.append(Bound(f"{name} ÷ full build, CPU less the smallest", most, share[1]))
 
     after("a day", lambda of: of.day, DAY_BOUND)
     after("late history", lambda of: of.late, LATE_BOUND)
     console.print(table)
     return held
-
-
-def _engine_seconds(build: Build, *, is_metric: bool) -> float:
-    return sum(
-        seconds
-        for model, seconds in build.models.items()
-        if model.startswith("metric_") == is_metric
-    )
 
 
 def _hook_seconds(build: Build) -> float:
