@@ -22,7 +22,7 @@ pipelines as (
 ),
 
 sources as (
-    select * from {{ ref('int_sources') }}
+    select * from {{ ref('dim_sources') }}
 ),
 
 loss_reasons as (

@@ -10,7 +10,7 @@ states as (
 ),
 
 sources as (
-    select * from {{ ref('int_sources') }}
+    select * from {{ ref('dim_sources') }}
 ),
 
 described as (
