@@ -352,9 +352,8 @@
     {%- for step in range(1000) if ns.is_growing -%}
         {%- do run_query(
             'create or replace table ' ~ reached ~ ' as select distinct node from ('
-            ~ 'select linked as node from ' ~ links ~ ' where node in (from ' ~ frontier ~ ') '
-            ~ 'union all '
-            ~ 'select node from ' ~ links ~ ' where linked in (from ' ~ frontier ~ ')) '
+            ~ 'select unnest([node, linked]) as node from ' ~ links ~ ' where node in (from '
+            ~ frontier ~ ') or linked in (from ' ~ frontier ~ ')) '
             ~ 'where node not in (from ' ~ nodes ~ ')'
         ) -%}
         {%- set ns.is_growing = run_query('select count(*) > 0 from ' ~ reached).rows[0][0] -%}
