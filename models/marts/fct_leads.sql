@@ -69,10 +69,8 @@ select
     end as made_by,
     leads.is_return_customer,
     coalesce(leads.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
-    case
-        when owners.former_from_on <= created_days.date_day then {{ former_employees_key() }}
-        else coalesce(leads.owner_employee_key, {{ nobody_key() }})
-    end as reporting_employee_key,
+    {{ reporting_key('owners', 'created_days.date_day', 'leads.owner_employee_key') }}
+        as reporting_employee_key,
     coalesce(owners.current_reporting_key, {{ nobody_key() }}) as current_reporting_employee_key,
     case
         when leads.source_id <> ''
