@@ -162,6 +162,7 @@ select
     coalesce(sources.source_name, credited.source_id, '(not set)') as source_name,
     coalesce(described.product_name, '(not set)') as product_name,
     coalesce(described.client_grade, '(not set)') as client_grade,
+    {{ utm_key('credited') }} as utm_key,
     credited.utm_source,
     credited.utm_medium,
     credited.utm_campaign,

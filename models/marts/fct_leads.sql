@@ -79,6 +79,7 @@ select
     coalesce(sources.source_name, leads.source_id, '(not set)') as source_name,
     coalesce(described.product_name, '(not set)') as product_name,
     coalesce(described.client_grade, '(not set)') as client_grade,
+    {{ utm_key('leads') }} as utm_key,
     leads.utm_source,
     leads.utm_medium,
     leads.utm_campaign,
