@@ -217,6 +217,8 @@ described as (
         coalesce(departments.department_name, employees_of_file.department_name) as department_name,
         merged.extension,
         merged.last_own_action_at,
+        employees_of_file.person,
+        employees_of_file.line as line_of_file,
         {{ local_date('merged.registered_at', 'connections.time_zone') }} as registered_on,
         case
             when dismissals.dismissed_on is not null then dismissals.dismissed_on
@@ -247,10 +249,22 @@ described as (
     left join dismissals
         on merged.source_key = dismissals.source_key
         and merged.employee_id = dismissals.employee_id
+),
+
+keyed as (
+    select
+        *,
+        {{ hash_key(['source_key', 'employee_id']) }} as employee_key
+    from described
 )
 
 select
-    {{ hash_key(['source_key', 'employee_id']) }} as employee_key,
+    employee_key,
+    -- The person's first account in the file that exists stands for all of them.
+    case
+        when person is null then employee_key
+        else first_value(employee_key) over (partition by person order by line_of_file)
+    end as person_key,
     source_key,
     employee_id,
     origin_id,
@@ -264,10 +278,10 @@ select
     registered_on,
     dismissed_on,
     dismissed_on_basis,
-    -- Former from this day on. Unknown date: former for all the loaded past.
+    -- The account is former from this day on. Unknown date: former for all the loaded past.
     case
         when dismissed_on is not null then dismissed_on
         when dismissed_on_basis = 'unknown' then date '1900-01-01'
         else date '9999-12-31'
     end as former_from_on
-from described
+from keyed

@@ -16,6 +16,7 @@ first_actions as (
 people as (
     select
         employees.employee_key,
+        employees.person_key,
         employees.source_key,
         employees.employee_id,
         employees.origin_id,
@@ -27,20 +28,28 @@ people as (
         employees.extension,
         employees.dismissed_on,
         employees.dismissed_on_basis,
-        employees.former_from_on,
+        -- People are former when the last of their accounts is; what nobody is listed behind (a
+        -- system account) is never dismissed and keeps nobody.
+        coalesce(
+            max(case when not employees.is_system then employees.former_from_on end) over person,
+            employees.former_from_on
+        ) as former_from_on,
         employees.registered_on,
         {{ local_date('first_actions.first_action_at', 'connections.time_zone') }}
             as first_action_on,
-        connections.as_of_on
+        -- One word on a person in all reports: former now, as soon as one connection's now says so.
+        max(connections.as_of_on) over person as as_of_on
     from employees
     inner join connections
         on employees.source_key = connections.source_key
     left join first_actions
         on employees.employee_key = first_actions.employee_key
+    window person as (partition by employees.person_key)
 )
 
 select
     employee_key,
+    person_key,
     source_key,
     employee_id,
     origin_id,
@@ -65,12 +74,13 @@ select
     former_from_on,
     case
         when former_from_on <= as_of_on then {{ former_employees_key() }}
-        else employee_key
+        else person_key
     end as current_reporting_key
 from people
 union all
 select
     {{ former_employees_key() }} as employee_key,
+    {{ former_employees_key() }} as person_key,
     '(all)' as source_key,
     null as employee_id,
     null as origin_id,
@@ -90,6 +100,7 @@ select
 union all
 select
     {{ nobody_key() }} as employee_key,
+    {{ nobody_key() }} as person_key,
     '(all)' as source_key,
     null as employee_id,
     null as origin_id,
@@ -109,6 +120,7 @@ select
 union all
 select
     {{ shared_line_key() }} as employee_key,
+    {{ shared_line_key() }} as person_key,
     '(all)' as source_key,
     null as employee_id,
     null as origin_id,

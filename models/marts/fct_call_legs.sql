@@ -50,10 +50,8 @@ select
     named.is_shared_extension,
     named.talker_employee_key,
     named.talker_basis,
-    case
-        when employees.former_from_on <= days.date_day then {{ former_employees_key() }}
-        else named.talker_employee_key
-    end as reporting_employee_key
+    {{ reporting_key('employees', 'days.date_day', 'named.talker_employee_key') }}
+        as reporting_employee_key
 from named
 inner join days
     on named.started_at::date = days.utc_on

@@ -78,10 +78,8 @@ select
     credited.talk_basis,
     coalesce(credited.talker_employee_key, {{ nobody_key() }}) as talker_employee_key,
     credited.talker_basis,
-    case
-        when employees.former_from_on <= days.date_day then {{ former_employees_key() }}
-        else credited.credited_employee_key
-    end as reporting_employee_key,
+    {{ reporting_key('employees', 'days.date_day', 'credited.credited_employee_key') }}
+        as reporting_employee_key,
     credited.is_on_shared_line,
     credited.is_spread,
     credited.line,

@@ -31,10 +31,8 @@ select
         employees.employee_kind, case when actions.is_robot then 'system' else 'nobody' end
     ) as actor_kind,
     coalesce(actions.employee_key, {{ nobody_key() }}) as employee_key,
-    case
-        when employees.former_from_on <= days.date_day then {{ former_employees_key() }}
-        else coalesce(employees.employee_key, {{ nobody_key() }})
-    end as reporting_employee_key
+    {{ reporting_key('employees', 'days.date_day', 'employees.employee_key') }}
+        as reporting_employee_key
 from actions
 inner join days
     on actions.acted_at::date = days.utc_on

@@ -28,10 +28,10 @@ select
     deadline_moves.is_lower_bound,
     -- Who moved it; where that is not known, whose task it is.
     coalesce(deadline_moves.mover_employee_key, tasks.owner_employee_key) as employee_key,
-    case
-        when employees.former_from_on <= days.date_day then {{ former_employees_key() }}
-        else coalesce(deadline_moves.mover_employee_key, tasks.owner_employee_key)
-    end as reporting_employee_key
+    {{ reporting_key(
+        'employees', 'days.date_day',
+        'coalesce(deadline_moves.mover_employee_key, tasks.owner_employee_key)'
+    ) }} as reporting_employee_key
 from deadline_moves
 inner join tasks
     on deadline_moves.task_key = tasks.task_key

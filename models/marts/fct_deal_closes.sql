@@ -24,10 +24,8 @@ select
     closes.is_counted,
     coalesce(closes.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
     closes.owner_basis,
-    case
-        when employees.former_from_on <= closes.closed_on then {{ former_employees_key() }}
-        else coalesce(closes.owner_employee_key, {{ nobody_key() }})
-    end as reporting_employee_key
+    {{ reporting_key('employees', 'closes.closed_on', 'closes.owner_employee_key') }}
+        as reporting_employee_key
 from closes
 left join employees
     on closes.owner_employee_key = employees.employee_key

@@ -146,14 +146,13 @@ select
     case when credited.closed_at is null then 'current' else credited.owner_basis end
         as owner_basis,
     -- Creation is an event of its day; the close is one of its own.
+    {{ reporting_key('owners', 'credited.created_on', 'credited.owner_employee_key') }}
+        as reporting_employee_key,
     case
-        when owners.former_from_on <= credited.created_on then {{ former_employees_key() }}
-        else coalesce(credited.owner_employee_key, {{ nobody_key() }})
-    end as reporting_employee_key,
-    case
-        when credited.closed_at is null then null
-        when close_owners.former_from_on <= credited.closed_on then {{ former_employees_key() }}
-        else coalesce(credited.close_owner_employee_key, {{ nobody_key() }})
+        when credited.closed_at is not null
+            then {{ reporting_key(
+                'close_owners', 'credited.closed_on', 'credited.close_owner_employee_key'
+            ) }}
     end as close_reporting_employee_key,
     coalesce(owners.current_reporting_key, {{ nobody_key() }}) as current_reporting_employee_key,
     case
@@ -163,6 +162,7 @@ select
     coalesce(sources.source_name, credited.source_id, '(not set)') as source_name,
     coalesce(described.product_name, '(not set)') as product_name,
     coalesce(described.client_grade, '(not set)') as client_grade,
+    {{ utm_key('credited') }} as utm_key,
     credited.utm_source,
     credited.utm_medium,
     credited.utm_campaign,

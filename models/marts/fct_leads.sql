@@ -69,10 +69,8 @@ select
     end as made_by,
     leads.is_return_customer,
     coalesce(leads.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
-    case
-        when owners.former_from_on <= created_days.date_day then {{ former_employees_key() }}
-        else coalesce(leads.owner_employee_key, {{ nobody_key() }})
-    end as reporting_employee_key,
+    {{ reporting_key('owners', 'created_days.date_day', 'leads.owner_employee_key') }}
+        as reporting_employee_key,
     coalesce(owners.current_reporting_key, {{ nobody_key() }}) as current_reporting_employee_key,
     case
         when leads.source_id <> ''
@@ -81,6 +79,7 @@ select
     coalesce(sources.source_name, leads.source_id, '(not set)') as source_name,
     coalesce(described.product_name, '(not set)') as product_name,
     coalesce(described.client_grade, '(not set)') as client_grade,
+    {{ utm_key('leads') }} as utm_key,
     leads.utm_source,
     leads.utm_medium,
     leads.utm_campaign,

@@ -30,10 +30,8 @@ select
     case cards.card_type when 'lead' then cards.lead_key end as lead_key,
     cards.client_key,
     coalesce(messages.employee_key, {{ nobody_key() }}) as employee_key,
-    case
-        when employees.former_from_on <= days.date_day then {{ former_employees_key() }}
-        else coalesce(messages.employee_key, {{ nobody_key() }})
-    end as reporting_employee_key
+    {{ reporting_key('employees', 'days.date_day', 'messages.employee_key') }}
+        as reporting_employee_key
 from messages
 left join days
     on messages.sent_at::date = days.utc_on

@@ -51,7 +51,7 @@ select
     keyed.stage_key,
     case
         when employees.former_from_on <= keyed.valid_from_on then {{ former_employees_key() }}
-        else keyed.employee_key
+        else coalesce(employees.person_key, keyed.employee_key)
     end as reporting_employee_key,
     keyed.employee_key,
     keyed.department_name,

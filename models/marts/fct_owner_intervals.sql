@@ -29,10 +29,8 @@ select
     owner_intervals.valid_to,
     coalesce(owner_intervals.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
     owner_intervals.owner_basis,
-    case
-        when employees.former_from_on <= days.date_day then {{ former_employees_key() }}
-        else coalesce(owner_intervals.owner_employee_key, {{ nobody_key() }})
-    end as reporting_employee_key
+    {{ reporting_key('employees', 'days.date_day', 'owner_intervals.owner_employee_key') }}
+        as reporting_employee_key
 from owner_intervals
 inner join cards
     on owner_intervals.card_key = cards.card_key

@@ -57,10 +57,8 @@ select
     (credited.amount::decimal(28, 2) * currency_rates.rate)::decimal(18, 2) as company_amount,
     credited.company_currency_code,
     coalesce(credited.credited_employee_key, {{ nobody_key() }}) as owner_employee_key,
-    case
-        when employees.former_from_on <= credited.local_paid_on then {{ former_employees_key() }}
-        else coalesce(credited.credited_employee_key, {{ nobody_key() }})
-    end as reporting_employee_key
+    {{ reporting_key('employees', 'credited.local_paid_on', 'credited.credited_employee_key') }}
+        as reporting_employee_key
 from credited
 left join currency_rates
     on credited.paid_currency_code = currency_rates.currency_code

@@ -61,10 +61,8 @@ select
         as duration_seconds,
     coalesce(owned.owner_employee_key, {{ nobody_key() }}) as owner_employee_key,
     owned.owner_basis,
-    case
-        when employees.former_from_on <= days.date_day then {{ former_employees_key() }}
-        else coalesce(owned.owner_employee_key, {{ nobody_key() }})
-    end as reporting_employee_key,
+    {{ reporting_key('employees', 'days.date_day', 'owned.owner_employee_key') }}
+        as reporting_employee_key,
     owned.was_before_creation,
     owned.is_inferred
 from owned

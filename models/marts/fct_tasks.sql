@@ -77,8 +77,7 @@ select
     case
         when dated.completed_on is null
             then coalesce(owners.current_reporting_key, {{ nobody_key() }})
-        when completers.former_from_on <= dated.completed_on then {{ former_employees_key() }}
-        else coalesce(dated.completer_employee_key, {{ nobody_key() }})
+        else {{ reporting_key('completers', 'dated.completed_on', 'dated.completer_employee_key') }}
     end as reporting_employee_key,
     coalesce(owners.current_reporting_key, {{ nobody_key() }}) as current_reporting_employee_key
 from dated

@@ -121,6 +121,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("employee_id", _INTEGER),
             pa.field("employee_name", _TEXT),
             pa.field("department", _TEXT),
+            pa.field("person", _TEXT),
             pa.field("line", _INTEGER),
         ]
     ),

@@ -424,14 +424,16 @@ _empty_is_none = BeforeValidator(lambda text: text or None)
 _OptionalDate = Annotated[dt.date | None, _empty_is_none]
 _OptionalText = Annotated[str | None, _empty_is_none]
 _OptionalInteger = Annotated[int | None, _empty_is_none]
+_OptionalName = Annotated[str | None, BeforeValidator(lambda text: text.strip() or None)]
 _Amount = Annotated[Decimal, Field(max_digits=18, decimal_places=2)]
 _CURRENCY_PATTERN = r"^[A-Z]{3}$"
 
 
 class _CsvRow(_Strict):
-    """A row of a csv file; `key_columns` may not stand twice."""
+    """A row of a csv file; `key_columns` may not stand twice, `optional_columns` may be missing."""
 
     key_columns: ClassVar[tuple[str, ...]]
+    optional_columns: ClassVar[tuple[str, ...]] = ()
     connects_to: ClassVar[Literal["crm", "pbx"]] = "crm"
 
     line: int
@@ -478,13 +480,16 @@ class DismissalRow(_ConnectionRow):
 
 
 class EmployeeRow(_ConnectionRow):
-    """`employees.csv`: who stands behind an id that the system doesn't name."""
+    """`employees.csv`: who stands behind an id that the system doesn't name, or behind several."""
 
     key_columns = ("connection", "employee_id")
+    optional_columns = ("person",)
 
     employee_id: int
     employee_name: str = Field(min_length=1)
     department: str
+    person: _OptionalName = None
+    """Rows with the same text, without spaces around it, are accounts of one person."""
 
 
 class ExtensionRow(_ConnectionRow):
@@ -786,9 +791,11 @@ def _read_csv(
             reader = csv.reader(file, strict=True)
             header = next(reader, [])
             expected = [name for name in form.model_fields if name != "line"]
-            if sorted(header) != sorted(expected):
+            required = set(expected) - set(form.optional_columns)
+            if not required <= set(header) <= set(expected) or len(set(header)) < len(header):
+                optional = "".join(f" ({name} is optional)" for name in form.optional_columns)
                 raise InputError(
-                    f"{shown}, line 1: the columns must be {','.join(expected)}, found "
+                    f"{shown}, line 1: the columns must be {','.join(expected)}{optional}, found "
                     f"{','.join(header)}"
                 )
             for cells in filter(None, reader):

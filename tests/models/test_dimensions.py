@@ -29,6 +29,7 @@ LAST_DAY = 10
 CUT = NOON + dt.timedelta(days=LAST_DAY)
 NEVER, EVER = dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31)
 
+ADVERT = {"UTM_SOURCE": "google", "UTM_MEDIUM": "cpc", "UTM_CAMPAIGN": "spring"}
 FILES = {
     "currency_rates.csv": """currency,valid_from,rate
 USD,2026-03-05,90.00
@@ -129,9 +130,11 @@ def portal(path: Path) -> PortalStore:
     store.insert(
         "deal",
         [
-            deal_row(1, **won, OPPORTUNITY="100.00", CURRENCY_ID="USD", SOURCE_ID="CALL"),
-            deal_row(2, **won, OPPORTUNITY="100.10", CURRENCY_ID="USD", SOURCE_ID="BANNER"),
-            deal_row(3, OPPORTUNITY="100.00", CURRENCY_ID="USD", SOURCE_ID=None),
+            deal_row(1, **won, **ADVERT, OPPORTUNITY="100.00", CURRENCY_ID="USD", SOURCE_ID="CALL"),
+            deal_row(
+                2, **won, **ADVERT, OPPORTUNITY="100.10", CURRENCY_ID="USD", SOURCE_ID="BANNER"
+            ),
+            deal_row(3, OPPORTUNITY="100.00", CURRENCY_ID="USD", SOURCE_ID=None, UTM_MEDIUM="cpc"),
             deal_row(4, **lost, OPPORTUNITY="1.00", CURRENCY_ID="EUR"),
             deal_row(5, OPPORTUNITY="7.00", CURRENCY_ID="CNY", CONTACT_ID=2),
             deal_row(6, OPPORTUNITY="7.00", CURRENCY_ID=None, CONTACT_ID=88),
@@ -142,13 +145,24 @@ def portal(path: Path) -> PortalStore:
                 deal_row(n, **won, MOVED_BY_ID=1, MOVED_TIME=at(4 * DAY), ASSIGNED_BY_ID=1)
                 for n in (11, 12, 13, 14)
             ),
+            *(
+                deal_row(n, UTM_SOURCE=source, UTM_MEDIUM=medium, UTM_CAMPAIGN=campaign)
+                for n, source, medium, campaign in (
+                    (21, "google", None, None),
+                    (22, "google", "", None),
+                    (23, "google|1:a", None, None),
+                    (24, "google", "a", None),
+                    (25, "", "", ""),
+                )
+            ),
+            deal_row(26, UTM_SOURCE="of a template", IS_RECURRING=1),
         ],
     )
     store.insert(
         "stage_history",
         [
             history_row(number, number, 0, "NEW")
-            for number in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14)
+            for number in (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 21, 22, 23, 24, 25)
         ]
         + [
             # 4 March at 20:00 UTC is still the 4th in Moscow, at 21:00 UTC the 5th.
@@ -177,7 +191,19 @@ def portal(path: Path) -> PortalStore:
                 "DATE_CREATE": at(DAY),
                 "DATE_MODIFY": at(DAY),
                 "CUSTOM": {"UF_CRM_PRODUCT": "Wall"},
-            }
+                **ADVERT,
+            },
+            {
+                "ID": 2,
+                "TITLE": "Lead 2",
+                "STATUS_ID": "NEW",
+                "STATUS_SEMANTIC_ID": "P",
+                "ASSIGNED_BY_ID": 1,
+                "CREATED_BY_ID": 4,
+                "DATE_CREATE": at(DAY),
+                "DATE_MODIFY": at(DAY),
+                "UTM_CAMPAIGN": "autumn",
+            },
         ],
     )
     store.insert(
@@ -253,6 +279,13 @@ def account(path: Path) -> AmoStore:
             lead_row(53, **lost, loss_reason_id=9),
             lead_row(54, **lost),
             lead_row(55, loss_reason_id=5),
+            lead_row(
+                56,
+                custom_fields_values=[
+                    {"field_id": number, "field_code": code, "values": [{"value": value}]}
+                    for number, (code, value) in enumerate(ADVERT.items(), start=1)
+                ],
+            ),
         ],
     )
     return store
@@ -631,7 +664,42 @@ def test_sources_are_those_of_the_dictionary_and_of_cards(company: Settings) -> 
         (3, None, "(not set)"),
     ]
     leads = of_cards.format(title="lead_id", fact="fct_leads", condition="true")
-    assert rows(company, leads) == [(1, "CALL", "Phone call")]
+    assert rows(company, leads) == [(1, "CALL", "Phone call"), (2, None, "(not set)")]
+
+
+def test_utm_tags_are_the_combinations_that_cards_name(company: Settings) -> None:
+    """Those of a template of recurring deals (26) count as little as the template."""
+    found = rows(
+        company,
+        "select tags.source_key, utm_source, utm_medium, utm_campaign, card "
+        "from marts.dim_utm_tags as tags inner join ("
+        "select utm_key, 'deal ' || deal_id as card from marts.fct_deals "
+        "union all select utm_key, 'lead ' || lead_id from marts.fct_leads"
+        ") as cards using (utm_key) order by card",
+    )
+    assert found == [
+        (MAIN, "google", "cpc", "spring", "deal 1"),
+        (MAIN, "google", "cpc", "spring", "deal 2"),
+        (MAIN, "google", None, None, "deal 21"),
+        (MAIN, "google", "", None, "deal 22"),
+        (MAIN, "google|1:a", None, None, "deal 23"),
+        (MAIN, "google", "a", None, "deal 24"),
+        (MAIN, None, "cpc", None, "deal 3"),
+        (SHOP, "google", "cpc", "spring", "deal 56"),
+        (MAIN, "google", "cpc", "spring", "lead 1"),
+        (MAIN, None, None, "autumn", "lead 2"),
+    ]
+    keys = rows(company, "select count(*), count(distinct utm_key) from marts.dim_utm_tags")
+    assert keys == [(8, 8)]
+
+
+def test_cards_without_a_tag_have_no_key_of_one(company: Settings) -> None:
+    found = rows(
+        company,
+        "select deal_id, utm_source from marts.fct_deals where utm_key is null "
+        "and deal_id in (4, 25, 51) order by deal_id",
+    )
+    assert found == [(4, None), (25, ""), (51, None)]
 
 
 def test_products_are_those_of_the_catalogs_and_of_rows(company: Settings) -> None:

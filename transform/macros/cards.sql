@@ -9,3 +9,23 @@
         when {{ card_type }} = 'deal' then {{ hash_key(['source_key', card_id]) }}
     end
 {%- endmacro %}
+
+{#-
+    The key of a card's UTM tags; null where it names none of the three. A length before each text
+    keeps texts apart from their neighbours (they may hold any separator) and from null.
+-#}
+{% macro utm_key(cards) -%}
+    {%- set tags = ['utm_source', 'utm_medium', 'utm_campaign'] -%}
+    {%- set parts = [cards ~ '.source_key', "'utm'"] -%}
+    {%- for tag in tags -%}
+        {%- set text = cards ~ '.' ~ tag -%}
+        {%- do parts.append("coalesce(length(" ~ text ~ ") || ':' || " ~ text ~ ", '-')") -%}
+    {%- endfor -%}
+    case
+        when
+            {% for tag in tags -%}
+            {{ cards }}.{{ tag }} <> ''{{ ' or ' if not loop.last }}
+            {%- endfor %}
+            then {{ hash_key(parts) }}
+    end
+{%- endmacro %}

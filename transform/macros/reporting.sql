@@ -2,3 +2,15 @@
 {% macro former_employees_key() -%} -1::bigint {%- endmacro %}
 {% macro nobody_key() -%} -2::bigint {%- endmacro %}
 {% macro shared_line_key() -%} -3::bigint {%- endmacro %}
+
+{#-
+    Whom reports name for what an account did on a day: former employees from the day on which the
+    person is one, else the person behind the account. `employees` is dim_employees, left-joined on
+    the account's key.
+-#}
+{% macro reporting_key(employees, happened_on, account_key) -%}
+    case
+        when {{ employees }}.former_from_on <= {{ happened_on }} then {{ former_employees_key() }}
+        else coalesce({{ employees }}.person_key, {{ account_key }}, {{ nobody_key() }})
+    end
+{%- endmacro %}

@@ -45,7 +45,7 @@ shared_now as (
         and holders.valid_from <= connections.as_of_at
         and holders.valid_to > connections.as_of_at
     group by holders.source_key, holders.crm_source_key, holders.extension
-    having count(distinct holders.employee_key) > 1
+    having count(distinct holders.person_key) > 1
 ),
 
 shared_extensions as (
@@ -72,7 +72,7 @@ holder_names as (
         on shared_extensions.source_key = holders.source_key
         and shared_extensions.extension = holders.extension
     inner join employees
-        on holders.employee_key = employees.employee_key
+        on holders.person_key = employees.employee_key
     group by shared_extensions.source_key, shared_extensions.extension, holders.crm_source_key
 ),
 

@@ -19,7 +19,7 @@ crowded as (
         extension
     from holders
     group by source_key, extension
-    having count(distinct employee_key) > 1
+    having count(distinct person_key) > 1
 ),
 
 on_extension as (
@@ -50,7 +50,7 @@ held as (
         on_extension.call_key,
         on_extension.line_source_key,
         on_extension.extension,
-        holders.employee_key
+        holders.person_key
     from on_extension
     inner join crowded
         on on_extension.line_source_key = crowded.source_key
@@ -62,7 +62,7 @@ held as (
         and on_extension.started_at < holders.valid_to
     group by
         on_extension.call_key, on_extension.line_source_key, on_extension.extension,
-        holders.employee_key
+        holders.person_key
 ),
 
 in_turn as (
@@ -70,8 +70,8 @@ in_turn as (
         call_key,
         line_source_key,
         extension,
-        employee_key,
-        row_number() over (partition by call_key order by employee_key) - 1 as place,
+        person_key,
+        row_number() over (partition by call_key order by person_key) - 1 as place,
         count(*) over (partition by call_key) as holders_count
     from held
 )
@@ -81,6 +81,6 @@ select
     line_source_key,
     extension,
     holders_count,
-    employee_key as turn_employee_key
+    person_key as turn_employee_key
 from in_turn
 where holders_count > 1 and place = call_key % holders_count

@@ -106,6 +106,7 @@ dated as (
         holders.*,
         connections.crm_source_key,
         {{ hash_key(['connections.crm_source_key', 'holders.employee_id']) }} as employee_key,
+        employees.person_key,
         case
             when employees.former_from_on < date '9999-12-31'
                 then {{ local_midnight('employees.former_from_on', 'connections.time_zone') }}
@@ -125,6 +126,7 @@ select
     extension,
     employee_id,
     employee_key,
+    coalesce(person_key, employee_key) as person_key,
     valid_from,
     least(valid_to, former_from_at) as valid_to,
     true as is_employed,
@@ -138,6 +140,7 @@ select
     extension,
     employee_id,
     employee_key,
+    coalesce(person_key, employee_key) as person_key,
     greatest(valid_from, former_from_at) as valid_from,
     valid_to,
     false as is_employed,

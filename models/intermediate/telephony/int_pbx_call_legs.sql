@@ -91,8 +91,8 @@ spans as (
     from changes
 ),
 
--- An extension that several hold at once tells nobody; those who have left hold it only as long as
--- nobody else does.
+-- An extension that several people hold at once tells nobody; those who have left hold it only as
+-- long as nobody else does. Of one person's accounts the first speaks.
 held_spans as (
     select
         spans.source_key,
@@ -103,8 +103,8 @@ held_spans as (
             min(holders.employee_id) filter (where holders.is_employed), min(holders.employee_id)
         ) as holder_id,
         coalesce(
-            nullif(count(distinct holders.employee_id) filter (where holders.is_employed), 0),
-            count(distinct holders.employee_id)
+            nullif(count(distinct holders.person_key) filter (where holders.is_employed), 0),
+            count(distinct holders.person_key)
         ) as holders_count
     from spans
     inner join holders

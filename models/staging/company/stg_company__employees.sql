@@ -7,5 +7,6 @@ select
     employee_id,
     employee_name,
     nullif(department, '') as department_name,
+    person,
     line
 from source

@@ -186,6 +186,88 @@ def test_connections_of_both_systems_are_told_apart_in_csv_files(company: Write)
     ]
 
 
+def test_accounts_of_one_person_carry_the_same_text(company: Write) -> None:
+    """Spaces around the text say nothing; a person with one account is no error."""
+    read = read_company(
+        company(
+            toml=[*MINIMAL, "[connections.amocrm.shop]"],
+            employees=[
+                "person,connection,employee_id,employee_name,department",
+                "Anna,main,7,Anna Smirnova,Sales",
+                " Anna ,shop,3,A. Smirnova,",
+                ",main,8,Boris,",
+                "  ,main,9,Clara,",
+                "anna,main,10,Another Anna,",
+            ],
+        )
+    )
+    assert [(row.connection, row.employee_id, row.person) for row in read.employees] == [
+        ("bitrix24:main", 7, "Anna"),
+        ("amocrm:shop", 3, "Anna"),
+        ("bitrix24:main", 8, None),
+        ("bitrix24:main", 9, None),
+        ("bitrix24:main", 10, "anna"),
+    ]
+
+
+def test_employees_may_lack_the_column_of_persons(company: Write) -> None:
+    read = read_company(
+        company(employees=["connection,employee_id,employee_name,department", "main,7,Anna,"])
+    )
+    assert [row.person for row in read.employees] == [None]
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (
+            ["connection,employee_id,employee_name,department,persona"],
+            "line 1: the columns must be connection,employee_id,employee_name,department,person "
+            "(person is optional), found connection,employee_id,employee_name,department,persona",
+        ),
+        (
+            ["connection,employee_id,employee_name,person"],
+            "line 1: the columns must be connection,employee_id,employee_name,department,person "
+            "(person is optional), found connection,employee_id,employee_name,person",
+        ),
+        (
+            ["connection,employee_id,employee_name,department,person,person"],
+            "line 1: the columns must be connection,employee_id,employee_name,department,person "
+            "(person is optional), found "
+            "connection,employee_id,employee_name,department,person,person",
+        ),
+        (
+            ["connection,employee_id,employee_name,department,person", "main,7,Anna,"],
+            "line 2: 4 values for 5 columns",
+        ),
+        (
+            [
+                "connection,employee_id,employee_name,department,person",
+                "main,7,Anna,,Anna",
+                "main,7,Anna,,Boris",
+            ],
+            "line 3: bitrix24:main, 7 stands in line 2 already",
+        ),
+        (
+            ["connection,employee_id,employee_name,department,person", "main,7,,,Anna"],
+            "line 2, column employee_name: String should have at least 1 character (found '')",
+        ),
+    ],
+    ids=[
+        "another column",
+        "a required column is missing",
+        "a column twice",
+        "a value is missing",
+        "one account is two people's",
+        "a person alone is no name",
+    ],
+)
+def test_errors_in_employees_name_file_and_line(
+    company: Write, lines: list[str], message: str
+) -> None:
+    assert complaint(company(employees=lines)) == f"companies/acme/employees.csv, {message}"
+
+
 def test_an_absent_file_has_no_rows(company: Write) -> None:
     read = read_company(company())
     assert (read.currency_rates, read.absences, read.owners) == ((), (), ())
