@@ -48,6 +48,7 @@ of_systems as (
 -- Lines that name no known deal are told by the rule RULES.
 dated as (
     select
+        owners_of_file.owner_interval_key,
         owners_of_file.source_key,
         deals.deal_key,
         owners_of_file.employee_id,
@@ -122,8 +123,7 @@ unioned as (
     where corrected.deal_key is null
     union all
     select
-        {{ hash_key(['deal_key', "'file'", "coalesce(owned_from_on::varchar, '')"]) }}
-            as owner_interval_key,
+        owner_interval_key,
         source_key,
         deal_key as card_key,
         employee_id as owner_id,
