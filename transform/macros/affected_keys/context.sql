@@ -60,10 +60,16 @@
     {%- endif -%}
     {%- set relation = node_relation(node_of(unique_id)) -%}
     {%- set kept = affected_relation(context_name(unique_id)) -%}
-    {%- if not load_relation(kept) -%}
+    {%- set columns = context_columns(relation, settings) | unique | list -%}
+    {%- set kept_columns = [] -%}
+    {%- if load_relation(kept) -%}
+        {%- for column in adapter.get_columns_in_relation(kept) -%}
+            {%- do kept_columns.append(column.name) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- if columns | sort != kept_columns | sort -%}
         {%- set has_changed = true -%}
     {%- else -%}
-        {%- set columns = context_columns(relation, settings) | unique | list -%}
         {%- set names = columns | join(', ') -%}
         {%- set now = 'select ' ~ ('distinct ' if settings.get('distinct')) ~ names
             ~ ' from ' ~ relation -%}

@@ -10,7 +10,10 @@
 -#}
 {% materialization affected_keys, adapter='duckdb', supported_languages=['sql', 'python'] %}
     {%- set language = model['language'] -%}
-    {%- set fingerprint = local_md5(model.name ~ compiled_code ~ (config.get('affected_by') or [])) -%}
+    {%- set fingerprint = local_md5(
+        model.name ~ compiled_code ~ (config.get('affected_by') or [])
+        ~ config.get('affected_nodes') ~ model.get('contract')
+    ) -%}
     {%- set reason = reason_to_build_whole(fingerprint) -%}
     {%- do run_query(
         "insert into " ~ affected_relation('runs') ~ " values ('" ~ invocation_id ~ "', '"

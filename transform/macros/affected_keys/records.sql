@@ -99,7 +99,7 @@
             node('contact', 'nullif(contact_id, 0)'), node('company', 'nullif(company_id, 0)'),
             node('deal', 'nullif(parent_id_2, 0)'),
         ]},
-        {'table': 'detail_reads', 'node': read_owner},
+        {'table': 'detail_reads', 'node': read_owner, 'by_content': true},
         {'table': 'deleted_records', 'node': listed_node('entity', 'id'), 'by_content': true},
     ] %}
     {% set amocrm = [
@@ -116,7 +116,8 @@
         {'table': 'companies', 'node': node('company', 'id')},
         {'table': 'events', 'node': text_node('event', 'id'), 'links': [amocrm_entity]},
         {'table': 'notes', 'node': text_node('note', "entity_type || '/' || id"), 'links': [
-            amocrm_entity, shared_node('link', json_path_text('params', '$.uniq')),
+            amocrm_entity, node('note', 'id'),
+            shared_node('link', json_path_text('params', '$.uniq')),
         ], 'phones': [json_path_text('params', '$.phone')]},
         {'table': 'tasks', 'node': node('task', 'id'), 'links': [amocrm_entity]},
         {'table': 'deleted_leads', 'node': node('deal', 'id')},

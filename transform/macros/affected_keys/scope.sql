@@ -109,10 +109,13 @@
     {{ return(true) }}
 {%- endmacro %}
 
-{#- Instants that as-of has crossed since the last complete build, as conditions on a column. -#}
+{#-
+    Instants that as-of has crossed since the last complete build, from and until; an hour more,
+    since the clocks of an Asterisk show one hour twice and legs are moved to the right one.
+-#}
 {% macro crossed_windows() -%}
     {%- set windows = run_query(
-        "select distinct strftime(last.as_of_at, '%Y-%m-%d %H:%M:%S.%f'), "
+        "select distinct strftime(last.as_of_at - interval 1 hour, '%Y-%m-%d %H:%M:%S.%f'), "
         ~ "strftime(now.as_of_at, '%Y-%m-%d %H:%M:%S.%f') from ("
         ~ as_of_by_connection() ~ ") as now inner join " ~ affected_relation('connections')
         ~ " as last on now.source_key = last.source_key and now.as_of_at <> last.as_of_at"
@@ -472,7 +475,16 @@
     {%- set is_incremental = run_query(
         'select is_incremental from ' ~ affected_relation('plan')
     ).rows[0][0] -%}
-    {%- if not is_incremental -%}
+    {#- New rows name others by the SQL of legs: where that was read anew, so are all links. -#}
+    {%- set names = [] -%}
+    {%- for system in leg_models() -%}
+        {%- do names.append("'int_" ~ system ~ "__call_legs'") -%}
+    {%- endfor -%}
+    {%- set legs_are_new = run_query(
+        "select count(*) > 0 from " ~ affected_relation('runs') ~ " where invocation_id = '"
+        ~ invocation_id ~ "' and is_whole and model_name in (" ~ names | join(', ') ~ ")"
+    ).rows[0][0] -%}
+    {%- if not is_incremental or legs_are_new -%}
         {%- for name in ['links', 'mentions'] -%}
             {%- do run_query(
                 'create or replace table ' ~ affected_relation(name) ~ ' (node ubigint, '
