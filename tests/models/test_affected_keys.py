@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -240,7 +240,7 @@ class Lived:
     Attributes:
         settings: of the company.
         outputs: what dbt has printed, by day; day 0 is the first build.
-        differing: tables that differ from a build with --full-refresh, by day.
+        differing: tables that differ from a build with --full-refresh, by day that was compared.
         seen: rows of the events' queries after the first build and after the first day.
     """
 
@@ -250,8 +250,19 @@ class Lived:
     seen: list[dict[str, list[tuple[Any, ...]]]] = field(default_factory=list)
 
 
-def live(root: Path, portals: int, mixtures: int, days: int, seed: int) -> Lived:
-    """Random companies and the events' portals through so many days; events happen on the first."""
+def live(
+    root: Path, portals: int, mixtures: int, days: int, seed: int, compared: Collection[int]
+) -> Lived:
+    """Random companies and the events' portals through so many days; events happen on the first.
+
+    Args:
+        root: where everything is written.
+        portals: random portals of Bitrix24.
+        mixtures: random companies with telephony.
+        days: how many.
+        seed: of everything.
+        compared: days after which the tables are compared with those of a whole build.
+    """
     stores = _stores(root)
     random_companies = load_random_companies(root, portals, mixtures, seed, stores)
     settings = random_companies.settings
@@ -291,9 +302,8 @@ def live(root: Path, portals: int, mixtures: int, days: int, seed: int) -> Lived
         lived.outputs.append(dbt_build(settings, *WITHOUT_TESTS))
         if day == 1:
             lived.seen.append(_events(settings))
-        differing = differences_from_whole(settings, root / f"whole-{day}")
-        if differing:
-            lived.differing[day] = differing
+        if day in compared:
+            lived.differing[day] = differences_from_whole(settings, root / f"whole-{day}")
     return lived
 
 
@@ -373,12 +383,12 @@ def _events(settings: Settings) -> dict[str, list[tuple[Any, ...]]]:
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> Lived:
-    return live(tmp_path_factory.mktemp("lived"), PORTALS, MIXTURES, DAYS, seed=11)
+    # What the second day does wrong is still wrong on the third.
+    return live(tmp_path_factory.mktemp("lived"), PORTALS, MIXTURES, DAYS, 11, (1, DAYS))
 
 
-def test_every_table_equals_that_of_a_whole_build_on_every_day(lived: Lived) -> None:
-    assert len(lived.outputs) == DAYS + 1
-    assert lived.differing == {}
+def test_every_table_equals_that_of_a_whole_build(lived: Lived) -> None:
+    assert lived.differing == {1: {}, DAYS: {}}
 
 
 def test_days_are_built_by_affected_keys(lived: Lived) -> None:
@@ -424,6 +434,6 @@ def test_after_a_build_that_was_not_complete_everything_is_built_whole(lived: Li
 
 @pytest.mark.long
 def test_many_more_days(tmp_path: Path) -> None:
-    long = live(tmp_path, PORTALS_LONG, MIXTURES_LONG, DAYS_LONG, seed=500_000)
-    assert len(long.outputs) == DAYS_LONG + 1
-    assert long.differing == {}
+    days = range(1, DAYS_LONG + 1)
+    long = live(tmp_path, PORTALS_LONG, MIXTURES_LONG, DAYS_LONG, 500_000, days)
+    assert long.differing == {day: {} for day in days}
