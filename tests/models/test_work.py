@@ -245,9 +245,8 @@ def test_a_mass_move_lies_in_a_full_window_of_one_person(company: Settings) -> N
     expected = {made[number].card[1] for number in mass_moves(made, MASS_CARDS, MASS_MINUTES)}
     found = asked(
         company,
-        "select deals.deal_id from intermediate.int_stage_moves as moves "
-        "inner join marts.fct_deals as deals on moves.card_key = deals.deal_key "
-        "where moves.is_mass_move",
+        "select deals.deal_id from intermediate.int_mass_moves as moves "
+        "inner join marts.fct_deals as deals on moves.card_key = deals.deal_key",
     )
     assert {row[0] for row in found} == expected == {11, 12, 13, 14}
 
