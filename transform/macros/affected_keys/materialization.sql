@@ -4,7 +4,7 @@
     is the same as of a whole build; it runs over the twins of its parents, which hold the rows of
     the affected keys (begin_affected_keys says which they are).
     Config: affected_by, columns that hold affected keys (any of them), or affected_nodes, an
-    expression that gives a row's node.
+    expression that gives a row's node; is_linked, of models whose SQL says what raw rows name.
     Built whole: at the first build, with --full-refresh, alone (--select), where its SQL has
     changed, where a parent was built whole, where something that it reads whole has changed.
 -#}

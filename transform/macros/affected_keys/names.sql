@@ -5,6 +5,12 @@
     )) }}
 {%- endmacro %}
 
+{% macro raw_relation(record) -%}
+    {{ return(api.Relation.create(
+        database=target.database, schema=record.schema, identifier=record.table
+    )) }}
+{%- endmacro %}
+
 {% macro node_relation(node) -%}
     {{ return(api.Relation.create(
         database=node.database, schema=node.schema, identifier=node.alias or node.name

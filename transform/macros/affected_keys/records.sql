@@ -177,26 +177,14 @@
     ]) }}
 {% endmacro %}
 
-{#- What the rows of a record table name: columns node, linked. -#}
-{% macro links_of(record, relation) -%}
-    {%- for link in record.links %}
-    select {{ record.node }} as node, {{ link }} as linked from {{ relation }}
-    {% if not loop.last or record.lists %}union all{% endif %}
+{#- What the rows of a relation name, one by one and in lists: columns node and the one given. -#}
+{% macro named_by(record, relation, singles, lists, column) -%}
+    {%- for single in singles %}
+    select {{ record.node }} as node, {{ single }} as {{ column }} from {{ relation }}
+    {% if not loop.last or lists %}union all{% endif %}
     {%- endfor %}
-    {%- for list in record.lists %}
-    select {{ record.node }} as node, unnest({{ list }}) as linked from {{ relation }}
-    {% if not loop.last %}union all{% endif %}
-    {%- endfor %}
-{%- endmacro %}
-
-{#- Texts of numbers in the rows of a record table: columns node, phone. -#}
-{% macro phones_of(record, relation) -%}
-    {%- for phone in record.phones %}
-    select {{ record.node }} as node, {{ phone }} as phone from {{ relation }}
-    {% if not loop.last or record.phone_lists %}union all{% endif %}
-    {%- endfor %}
-    {%- for list in record.phone_lists %}
-    select {{ record.node }} as node, unnest({{ list }}) as phone from {{ relation }}
+    {%- for list in lists %}
+    select {{ record.node }} as node, unnest({{ list }}) as {{ column }} from {{ relation }}
     {% if not loop.last %}union all{% endif %}
     {%- endfor %}
 {%- endmacro %}

@@ -1,0 +1,106 @@
+{#- The keys of a kind; ids of two kinds may be equal, and then so are their keys. -#}
+{% macro affected_keys_of(kind) -%}
+    (select key from {{ affected_relation('keys') }} where kind = '{{ kind }}')
+{%- endmacro %}
+
+{#- Which kind of keys a column holds. -#}
+{% macro kind_of_column(column) -%}
+    {{ return({
+        'card_key': 'card', 'deal_key': 'card', 'lead_key': 'card',
+        'call_key': 'call', 'pbx_call_key': 'call', 'row_key': 'call',
+        'contact_key': 'client', 'contact_client_key': 'client',
+        'task_key': 'task', 'message_key': 'message', 'crm_action_key': 'action',
+        'touch_key': 'touch',
+    }[column]) }}
+{%- endmacro %}
+
+{#- What the last build has made of affected records, under keys of its own; in this order. -#}
+{% macro tables_with_own_keys() -%}
+    {%- set in_nodes = ' in (select node from ' ~ affected_relation('nodes') ~ ')' -%}
+    {{ return([
+        {'kind': 'call', 'key': 'pbx_call_key', 'table': 'int_pbx_call_legs',
+            'condition': text_node('pbx', 'pbx_call_id') ~ in_nodes},
+        {'kind': 'task', 'key': 'task_key', 'table': 'int_tasks',
+            'condition': planned_node() ~ in_nodes},
+        {'kind': 'message', 'key': 'message_key', 'table': 'int_messages',
+            'condition': message_node() ~ in_nodes},
+        {'kind': 'record', 'key': 'comment_key', 'table': 'int_comments',
+            'condition': card_node() ~ in_nodes},
+        {'kind': 'record', 'key': hash_key(['card_key', 'changed_at', 'coalesce(employee_key, 0)']),
+            'table': 'int_card_changes', 'condition': card_node() ~ in_nodes},
+        {'kind': 'record', 'key': 'deadline_move_key', 'table': 'int_deadline_moves',
+            'condition': 'task_key in ' ~ affected_keys_of('task')},
+        {'kind': 'action', 'key': 'crm_action_key', 'table': 'int_crm_actions',
+            'condition': 'card_key in ' ~ affected_keys_of('card')
+                ~ ' or record_key in ' ~ affected_keys_of('task')
+                ~ ' or record_key in ' ~ affected_keys_of('message')
+                ~ ' or record_key in ' ~ affected_keys_of('record')},
+    ]) }}
+{%- endmacro %}
+
+{#- The keys of the affected records, as tables have them. -#}
+{% macro gather_keys() -%}
+    {%- set keys = affected_relation('keys') -%}
+    {%- for kind, table, parts in [
+        ('card', 'raw_bitrix24__deals', ['source_key', 'id']),
+        ('card', 'raw_bitrix24__leads', ['source_key', "'lead'", 'id']),
+        ('card', 'raw_amocrm__leads', ['source_key', 'id']),
+        ('client', 'raw_bitrix24__contacts', ['source_key', "'contact'", 'id']),
+        ('client', 'raw_amocrm__contacts', ['source_key', "'contact'", 'id']),
+        ('call', 'raw_bitrix24__calls', ['source_key', 'id']),
+        ('call', 'raw_amocrm__notes', ['source_key', 'id']),
+    ] -%}
+        {%- do run_query(
+            "insert into " ~ keys ~ " select '" ~ kind ~ "', " ~ hash_key(parts) ~ " from "
+            ~ affected_relation(table)
+        ) -%}
+    {%- endfor -%}
+    {%- for own in tables_with_own_keys() -%}
+        {%- do run_query(
+            "insert into " ~ keys ~ " select distinct '" ~ own.kind ~ "', " ~ own.key
+            ~ " from intermediate." ~ own.table ~ " where " ~ own.condition
+        ) -%}
+    {%- endfor -%}
+    {%- do run_query(
+        "insert into " ~ keys ~ " select 'touch', case kind when 'call' then "
+        ~ hash_key(["'call'", 'key']) ~ " else key end from " ~ keys
+        ~ " where kind in ('call', 'action')"
+    ) -%}
+    {%- set counts = run_query(
+        'select kind, count(*) from ' ~ keys
+        ~ " where kind in ('card', 'call', 'client') group by kind order by kind"
+    ).rows -%}
+    {%- set told = [] -%}
+    {%- for row in counts -%}{%- do told.append(row[1] ~ ' ' ~ row[0] ~ 's') -%}{%- endfor -%}
+    {%- do log(
+        'Only what hangs together with changed records is built: '
+        ~ (told | join(', ') if told else 'nothing') ~ '.', info=true
+    ) -%}
+{%- endmacro %}
+
+{#- The node of planned work: a task, or an activity of Bitrix24. -#}
+{% macro planned_node() -%}
+    case entity when 'activities' then {{ node('activity', 'record_id') }}
+        else {{ node('task', 'record_id') }} end
+{%- endmacro %}
+
+{#- The node of a message: an activity of Bitrix24, an event or a note of amoCRM. -#}
+{% macro message_node() -%}
+    case entity
+        when 'activities' then {{ node('activity', 'try_cast(record_id as bigint)') }}
+        when 'events' then {{ text_node('event', 'record_id') }}
+        else {{ text_node('note', 'record_id') }}
+    end
+{%- endmacro %}
+
+{#- The node of a contact or a company by type and id. -#}
+{% macro client_node() -%}
+    case client_type when 'contact' then {{ node('contact', 'client_id') }}
+        when 'company' then {{ node('company', 'client_id') }} end
+{%- endmacro %}
+
+{#- The node of a card by type and id. -#}
+{% macro card_node() -%}
+    case card_type when 'lead' then {{ node('lead', 'card_id') }}
+        when 'deal' then {{ node('deal', 'card_id') }} end
+{%- endmacro %}
