@@ -18,6 +18,7 @@ from rich.table import Table
 
 from orchestration.manifest import dbt_executable
 from orchestration.settings import PROJECT_DIR, Settings
+from sources.demo.store import PortalStore
 
 MEMORY_LIMIT = "3GB"
 """DuckDB's, in all processes that write, build or read a warehouse."""
@@ -38,6 +39,24 @@ class Build:
     peak_mb: float
     models: Mapping[str, float]
     said: str
+
+
+def write_users(store: PortalStore, count: int) -> None:
+    """Users up to that number, each with an extension of their own; the portal has the first."""
+    store.insert(
+        "user",
+        [
+            {
+                "ID": number,
+                "ACTIVE": 1,
+                "NAME": "Anna",
+                "LAST_NAME": f"Test {number}",
+                "USER_TYPE": "employee",
+                "UF_PHONE_INNER": str(100 + number),
+            }
+            for number in range(2, count + 1)
+        ],
+    )
 
 
 def settings_of(root: Path) -> Settings:

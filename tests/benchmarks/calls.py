@@ -38,6 +38,7 @@ from tests.benchmarks.building import (
     peak_mb,
     run_dbt,
     settings_of,
+    write_users,
 )
 from tests.benchmarks.measuring import Bound, console, print_bounds
 from tests.support.companies import WITHOUT_TESTS, load_company_rules, make_company
@@ -222,20 +223,7 @@ def _write_company(settings: Settings, root: Path, calls: int, mixture: Mixture)
     settings.make_folders()
     cut = at(DAYS * 24 * 60 + 60)
     with make_portal(root / "portal.sqlite", clock_minutes=DAYS * 24 * 60 + 60) as store:
-        store.insert(
-            "user",
-            [
-                {
-                    "ID": number,
-                    "ACTIVE": 1,
-                    "NAME": "Anna",
-                    "LAST_NAME": f"Test {number}",
-                    "USER_TYPE": "employee",
-                    "UF_PHONE_INNER": str(100 + number),
-                }
-                for number in range(2, USERS + 1)
-            ],
-        )
+        write_users(store, USERS)
         with duckdb.connect(str(settings.warehouse)) as connection:
             write_raw(connection, {"bitrix24:main": store})
             write_raw_telephony(connection, {"asterisk:office": Pbx(from_microseconds(cut))})

@@ -13,7 +13,7 @@ import duckdb
 
 from orchestration.settings import Settings
 from sources.demo.store import PortalStore, to_microseconds
-from tests.benchmarks.building import MEMORY_LIMIT
+from tests.benchmarks.building import MEMORY_LIMIT, write_users
 from tests.support.companies import load_company_rules, make_company
 from tests.support.portals import NOON, make_portal
 from tests.support.raw import write_raw
@@ -150,19 +150,7 @@ def _write_dictionaries(store: PortalStore) -> None:
     ]
     store.insert("status", statuses)
     store.insert("category", [{"ID": 1, "NAME": "Renewals", "SORT": 20, "IS_DEFAULT": 0}])
-    store.insert(
-        "user",
-        [
-            {
-                "ID": number,
-                "ACTIVE": 1,
-                "NAME": "Anna",
-                "LAST_NAME": f"Test {number}",
-                "USER_TYPE": "employee",
-            }
-            for number in range(2, USERS + 1)
-        ],
-    )
+    write_users(store, USERS)
 
 
 def _write_rows(
