@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -606,6 +607,12 @@ def test_the_summary_is_short_and_names_the_culprits(demo_run: DemoRun) -> None:
     assert "no_open_card_belongs_to_a_dismissed_employee" in out
     assert re.search(r"Open deal \d+ belongs to \w+ \w+", out)
     assert len(out.splitlines()) < 120
+
+
+def test_a_first_build_says_that_it_is_whole_and_keeps_its_manifest(demo_run: DemoRun) -> None:
+    assert "All models are built whole: no build before it was complete." in demo_run.stderr
+    kept = demo_run.settings.state_dir / "manifest.json"
+    assert "model.callfunnel.fct_calls" in json.loads(kept.read_text())["nodes"]
 
 
 def test_long_work_shows_progress(demo_run: DemoRun) -> None:

@@ -10,7 +10,7 @@ from dagster import Definitions
 from orchestration.definitions import definitions_for, job_name
 from orchestration.lock import warehouse_lock
 from orchestration.settings import Settings
-from tests.support.companies import make_company
+from tests.support.companies import make_company, write_version
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,16 @@ def test_a_run_that_meets_another_writer_says_who_it_is(
     assert not result.success
     told = str([event.event_specific_data for event in result.all_events])
     assert "is being written by make dbt by hand" in told
+
+
+def test_a_run_leaves_a_newer_warehouse_alone(settings: Settings, definitions: Definitions) -> None:
+    write_version(settings.warehouse, 99)
+    job = definitions.resolve_job_def(job_name("acme"))
+    result = job.execute_in_process(raise_on_error=False)
+    settings.warehouse.unlink()
+    assert not result.success
+    told = str([event.event_specific_data for event in result.all_events])
+    assert "its version is 99" in told
 
 
 def test_an_unknown_company_is_no_attribute() -> None:

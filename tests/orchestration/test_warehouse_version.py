@@ -9,6 +9,8 @@ import pytest
 
 from orchestration import warehouse_version
 from orchestration.warehouse_version import WAREHOUSE_VERSION, WarehouseTooNew, claim_warehouse
+from tests.conftest import command_line
+from tests.support.companies import write_version
 
 
 def versions(warehouse: Path) -> list[tuple[int]]:
@@ -63,3 +65,14 @@ def test_other_errors_of_the_file_stay_what_they_are(tmp_path: Path) -> None:
     warehouse.write_text("this is no database" * 1000)
     with pytest.raises(duckdb.Error):
         claim_warehouse(warehouse)
+
+
+@pytest.mark.parametrize("words", [("dbt", "run"), ("summary",)])
+def test_the_command_line_leaves_a_newer_warehouse_alone(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    write_version(tmp_path / "data/demo/warehouse.duckdb", 99)
+    finished = command_line(*words, data_root=tmp_path / "data", dagster_home=tmp_path / "home")
+    assert finished.returncode == 1
+    assert "its version is 99" in " ".join(finished.stderr.split())
+    assert versions(tmp_path / "data/demo/warehouse.duckdb") == [(99,)]

@@ -235,6 +235,15 @@ def warehouse(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.
         yield connection
 
 
+def write_version(warehouse: Path, version: int) -> None:
+    """A warehouse that code of that version has written."""
+    warehouse.parent.mkdir(parents=True, exist_ok=True)
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("create schema raw_derived")
+        connection.execute("create table raw_derived.warehouse_version (version bigint)")
+        connection.execute("insert into raw_derived.warehouse_version values (?)", [version])
+
+
 def raw_count(settings: Settings, table: str, source_key: str = "bitrix24:main") -> int:
     """Rows of one connection in a raw table."""
     with warehouse(settings) as connection:
