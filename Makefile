@@ -55,7 +55,7 @@ $(UV):
 
 $(STAMP): uv.lock pyproject.toml | $(UV)
 	@echo "setting up: locked dependencies (about 1 GB in .venv)"
-	@$(UV) sync --frozen --quiet --python "$$(command -v $(PYTHON))" || { echo "The dependencies could not be installed: is the package registry reachable?"; exit 1; }
+	@$(UV) sync --frozen --quiet --compile-bytecode --python "$$(command -v $(PYTHON))" || { echo "The dependencies could not be installed: is the package registry reachable?"; exit 1; }
 	@touch $@
 
 demo: $(STAMP) ## The main job on the demo company (SYSTEM=amocrm serves it as amoCRM, REPLAY=<folder> replays csv files, SEED=<n> invents another, FAULTS=<plan>)

@@ -26,11 +26,10 @@
     Whether a parent exists twice: whole, and as the rows of the affected keys only. So do the raw
     tables of records, tables built by affected keys, and views above either.
 -#}
-{% macro has_twin(unique_id, record_names=none) -%}
-    {%- set names = record_names or (record_tables() | map(attribute='name') | list) -%}
+{% macro has_twin(unique_id) -%}
     {%- if unique_id.startswith('source.') -%}
         {%- set node = graph.sources[unique_id] -%}
-        {{ return(node.schema ~ '__' ~ node.identifier in names) }}
+        {{ return(node.identifier in record_table_names().get(node.schema, [])) }}
     {%- elif not unique_id.startswith('model.') -%}
         {{ return(false) }}
     {%- endif -%}
@@ -41,7 +40,7 @@
         {{ return(false) }}
     {%- endif -%}
     {%- for parent in node.depends_on.nodes -%}
-        {%- if has_twin(parent, names) -%}
+        {%- if has_twin(parent) -%}
             {{ return(true) }}
         {%- endif -%}
     {%- endfor -%}
@@ -51,9 +50,8 @@
 {#- A model's SQL (or compiled Python) over the twins of its parents. -#}
 {% macro over_twins(code, parents) -%}
     {%- set ns = namespace(code=code) -%}
-    {%- set names = record_tables() | map(attribute='name') | list -%}
     {%- for unique_id in parents -%}
-        {%- if has_twin(unique_id, names) -%}
+        {%- if has_twin(unique_id) -%}
             {%- set node = node_of(unique_id) -%}
             {%- set is_source = unique_id.startswith('source.') -%}
             {%- set whole = api.Relation.create(
@@ -74,10 +72,9 @@
 
 {#- Parents that a model built by affected keys reads whole. -#}
 {% macro context_parents(parents) -%}
-    {%- set names = record_tables() | map(attribute='name') | list -%}
     {%- set found = [] -%}
     {%- for unique_id in parents -%}
-        {%- if not has_twin(unique_id, names) -%}
+        {%- if not has_twin(unique_id) -%}
             {%- do found.append(unique_id) -%}
         {%- elif unique_id.startswith('model.')
             and graph.nodes[unique_id].config.materialized == 'view' -%}

@@ -30,6 +30,31 @@
 {%- endmacro %}
 
 {#-
+    The raw tables whose rows are followed, by schema; record_tables() says how. Apart from it, since
+    whether a table is one of them is asked a thousand times in a build.
+-#}
+{% macro record_table_names() -%}
+    {{ return({
+        'raw_bitrix24': [
+            'deals', 'leads', 'contacts', 'companies', 'calls', 'activities', 'activity_bindings',
+            'activity_versions', 'stage_history', 'lead_stage_history', 'deal_versions',
+            'lead_versions', 'product_rows', 'timeline_comments', 'tasks', 'task_history',
+            'invoices', 'detail_reads', 'deleted_records',
+        ],
+        'raw_amocrm': [
+            'leads', 'contacts', 'companies', 'events', 'notes', 'tasks', 'deleted_leads',
+            'deleted_records',
+        ],
+        'raw_telephony': [
+            'asterisk_cdr', 'mango_calls', 'megafon_calls', 'zadarma_calls', 'ringostat_calls',
+            'binotel_calls', 'generic_calls', 'uis_calls', 'uis_call_legs',
+        ],
+        'raw_derived': ['phone_numbers'],
+        'raw_company': ['owners'],
+    }) }}
+{%- endmacro %}
+
+{#-
     The raw tables whose rows are followed, with
     node: what a row belongs to; links: what it names; lists: the same as lists of nodes;
     phones, phone_lists: the texts of numbers in it; by_content: true where rows carry no load id,
@@ -153,6 +178,11 @@
         'raw_bitrix24': bitrix24, 'raw_amocrm': amocrm, 'raw_telephony': telephony,
         'raw_derived': derived, 'raw_company': company,
     }.items() %}
+        {% if tables | map(attribute='table') | list != record_table_names()[schema] %}
+            {% do exceptions.raise_compiler_error(
+                'record_table_names() and record_tables() differ in ' ~ schema ~ '.'
+            ) %}
+        {% endif %}
         {% for one in tables %}
             {% do records.append({
                 'name': schema ~ '__' ~ one.table,

@@ -1,0 +1,47 @@
+{#-
+    Views and tables made under their own name, in one transaction with what they replace. dbt's own
+    way, another name first and then two renames, serves databases that others read meanwhile; a
+    warehouse of callfunnel has one user at a time, and a fifth of a small company's build went
+    into renaming.
+-#}
+{% materialization view, adapter='duckdb' %}
+    {%- set target_relation = this.incorporate(type='view') -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- do drop_unless(target_relation) -%}
+    {%- call statement('main') -%}
+        create or replace view {{ target_relation }} as (
+            {{ compiled_code }}
+        )
+    {%- endcall -%}
+    {%- do persist_docs(target_relation, model) -%}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}
+
+{% materialization table, adapter='duckdb' %}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+    {%- do drop_unless(none) -%}
+    {%- call statement('main') -%}
+        {{ create_table_as(False, target_relation, compiled_code) }}
+    {%- endcall -%}
+    {%- do persist_docs(target_relation, model) -%}
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+    {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}
+
+{#- Drops what stands under the model's name, unless it is of that relation's type. -#}
+{% macro drop_unless(kept) -%}
+    {%- set existing = load_cached_relation(this) -%}
+    {%- if existing is not none and (kept is none or existing.type != kept.type) -%}
+        {%- call statement('drop_existing') -%}
+            drop {{ existing.type }} {{ existing }}
+        {%- endcall -%}
+    {%- endif -%}
+{%- endmacro %}
