@@ -54,6 +54,13 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("mass_move_minutes", _INTEGER),
         ]
     ),
+    "report_rules": pa.schema(
+        [
+            pa.field("company", _TEXT),
+            pa.field("forgotten_days", _INTEGER),
+            pa.field("open_cards_limit", _INTEGER),
+        ]
+    ),
     "working_hours": pa.schema(
         [
             pa.field("weekday_number", _INTEGER),
@@ -140,6 +147,14 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("source_key", _TEXT),
             pa.field("talker_name", _TEXT),
             pa.field("employee_id", _INTEGER),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "sellers": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("employee_id", _INTEGER),
+            pa.field("department", _TEXT),
             pa.field("line", _INTEGER),
         ]
     ),
@@ -256,6 +271,7 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
                 **rules.quality.model_dump(),
             }
         ],
+        "report_rules": [{"company": given.key, **rules.reports.model_dump()}],
         "connections": [
             {
                 "source_key": found.source_key,
@@ -320,6 +336,7 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
         "employees": lines(given.employees),
         "extensions": lines(given.extensions),
         "talkers": lines(given.talkers),
+        "sellers": lines(given.sellers),
         "currency_rates": [row.model_dump() for row in given.currency_rates],
         "absences": lines(given.absences),
         "owners": lines(given.owners),

@@ -190,6 +190,13 @@ class QualitySection(_Strict):
     mass_move_minutes: int = Field(default=5, ge=1, le=1440)
 
 
+class ReportsSection(_Strict):
+    """Thresholds of reports; what each means stands in docs/company-rules.md."""
+
+    forgotten_days: int = Field(default=20, ge=1, le=3650)
+    open_cards_limit: int = Field(default=60, ge=1, le=100_000)
+
+
 class PublishSection(_Strict):
     """What publishing keeps."""
 
@@ -379,6 +386,7 @@ class CompanyRules(_Strict):
     working_hours: WorkingHoursSection = WorkingHoursSection()
     publish: PublishSection = PublishSection()
     quality: QualitySection = QualitySection()
+    reports: ReportsSection = ReportsSection()
     connections: ConnectionsSection
     segments: dict[Annotated[str, AfterValidator(_free_segment)], _SegmentFields] = {}
     """Segment to the custom field of deals that holds it, by system."""
@@ -526,6 +534,26 @@ class CalendarRow(_CsvRow):
     date_day: dt.date
     working_hours: _Hours
     """Such as `10:00-16:00`; empty: a day off."""
+
+
+class SellerRow(_CsvRow):
+    """`sellers.csv`: whom rankings, medians, norms and dense rows are about."""
+
+    key_columns = ("connection", "employee_id", "department")
+
+    connection: _OptionalText
+    """Of the employee."""
+    employee_id: _OptionalInteger
+    department: _OptionalText
+    """Its name, in any system: whoever is in it, or in one below it."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> SellerRow:
+        if (self.employee_id is None) == (self.department is None):
+            raise ValueError("names either an employee or a department")
+        if (self.employee_id is None) != (self.connection is None):
+            raise ValueError("a connection stands with an employee_id, and only there")
+        return self
 
 
 class CurrencyRateRow(_CsvRow):
@@ -680,6 +708,7 @@ class Company(BaseModel):
     employees: tuple[EmployeeRow, ...] = ()
     extensions: tuple[ExtensionRow, ...] = ()
     talkers: tuple[TalkerRow, ...] = ()
+    sellers: tuple[SellerRow, ...] = ()
     calendar: tuple[CalendarRow, ...] = ()
     currency_rates: tuple[CurrencyRateRow, ...] = ()
     absences: tuple[AbsenceRow, ...] = ()
@@ -729,6 +758,7 @@ def read_company(folder: Path) -> Company:
         employees=_read_csv(folder / "employees.csv", EmployeeRow, crm),
         extensions=_read_csv(folder / "extensions.csv", ExtensionRow, pbx),
         talkers=_read_csv(folder / "talkers.csv", TalkerRow, pbx),
+        sellers=_read_csv(folder / "sellers.csv", SellerRow, crm),
         calendar=_read_csv(folder / "calendar.csv", CalendarRow, {}),
         currency_rates=currency_rates,
         absences=_read_csv(folder / "absences.csv", AbsenceRow, crm),

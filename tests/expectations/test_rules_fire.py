@@ -149,6 +149,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
                 "metric,stage,connection,employee_id,department,period,valid_from,value\n"
                 "calls,,,,Nowhere,day,2026-01-01,5\ncalls,,broken,1,,day,2026-01-01,5\n"
             ),
+            "sellers.csv": "connection,employee_id,department\nbroken,96,\nbroken,1,\n",
         },
     )
     settings.make_folders()
@@ -204,6 +205,7 @@ def test_each_line_of_a_file_that_names_nothing_is_told(company: Settings) -> No
         "owners",
         "payments",
         "pipelines",
+        "sellers",
         "stages",
     )
     assert found == [(f"{name}.csv", "line 2") for name in files]

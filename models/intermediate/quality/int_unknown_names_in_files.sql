@@ -64,6 +64,17 @@ named_in_files as (
         stage_id,
         department_name
     from {{ ref('stg_company__norms') }}
+    union all
+    select
+        source_key,
+        'sellers.csv' as file,
+        line,
+        employee_id,
+        null as deal_id,
+        null as pipeline_id,
+        null as stage_id,
+        department_name
+    from {{ ref('stg_company__sellers') }}
 ),
 
 -- Records once loaded stay known, also deals that no longer count.

@@ -75,6 +75,7 @@ def test_a_name_and_a_zone_and_a_connection_are_enough(company: Write) -> None:
         "shared_lines": "count",
     }
     assert rules.quality.model_dump() == {"mass_move_cards": 20, "mass_move_minutes": 5}
+    assert rules.reports.model_dump() == {"forgotten_days": 20, "open_cards_limit": 60}
     assert list(rules.working_hours.model_dump().values()) == ["09:00-18:00"] * 5 + ["", ""]
     assert rules.publish.keep_generations == 3
     assert rules.connections.bitrix24["main"].talk_basis == "unknown"
@@ -108,6 +109,9 @@ def test_every_rule_can_be_set(company: Write) -> None:
                 "[quality]",
                 "mass_move_cards = 3",
                 "mass_move_minutes = 60",
+                "[reports]",
+                "forgotten_days = 7",
+                "open_cards_limit = 25",
                 "[publish]",
                 "keep_generations = 7",
                 "[connections.bitrix24.main]",
@@ -128,6 +132,7 @@ def test_every_rule_can_be_set(company: Write) -> None:
     }
     assert rules.schedule.cron == "30 2 * * 1-5"
     assert list(rules.calls.model_dump().values()) == [0, 15, 0, 1, 0, "hold_back"]
+    assert list(rules.reports.model_dump().values()) == [7, 25]
     assert (rules.working_hours.monday, rules.working_hours.sunday) == (
         "00:00-24:00",
         "10:30-14:00",
@@ -307,6 +312,31 @@ def test_rates_absences_owners_and_payments_are_read(company: Write) -> None:
         (Decimal(100), None, None),
         (Decimal("-20.50"), "USD", "R-1"),
     ]
+
+
+def test_sellers_are_employees_and_departments(company: Write) -> None:
+    read = read_company(
+        company(sellers=["connection,employee_id,department", "main,7,", ",,Sales", ",,Wholesale"])
+    )
+    assert [(row.connection, row.employee_id, row.department) for row in read.sellers] == [
+        ("bitrix24:main", 7, None),
+        (None, None, "Sales"),
+        (None, None, "Wholesale"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("main,7,Sales", "names either an employee or a department"),
+        (",,", "names either an employee or a department"),
+        (",7,", "a connection stands with an employee_id, and only there"),
+        ("main,,Sales", "a connection stands with an employee_id, and only there"),
+    ],
+)
+def test_a_seller_is_one_of_both(company: Write, line: str, message: str) -> None:
+    folder = company(sellers=["connection,employee_id,department", line])
+    assert complaint(folder) == f"companies/acme/sellers.csv, line 2: {message}"
 
 
 def test_goals_and_norms_are_for_an_employee_a_department_or_the_company(company: Write) -> None:
