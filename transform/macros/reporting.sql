@@ -14,3 +14,12 @@
         else coalesce({{ employees }}.person_key, {{ account_key }}, {{ nobody_key() }})
     end
 {%- endmacro %}
+
+{#- An employee in a list of names: the id tells two people of one name apart. -#}
+{% macro employee_label(employees) -%}
+    case
+        when {{ employees }}.employee_kind in ('person', 'system')
+            then {{ employees }}.employee_name || ' [' || {{ employees }}.employee_id || ']'
+        else {{ employees }}.employee_name
+    end
+{%- endmacro %}

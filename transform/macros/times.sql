@@ -40,6 +40,15 @@
     timezone({{ zone_column }}, timezone('UTC', {{ instant }}))::date
 {%- endmacro %}
 
+{#- The hour that the clock of a zone shows at an instant. -#}
+{% macro local_hour(instant, zone_column) -%}
+    {{ return(adapter.dispatch('local_hour')(instant, zone_column)) }}
+{%- endmacro %}
+
+{% macro default__local_hour(instant, zone_column) -%}
+    hour(timezone({{ zone_column }}, timezone('UTC', {{ instant }})))
+{%- endmacro %}
+
 {% macro seconds_between(earlier, later) -%}
     {{ return(adapter.dispatch('seconds_between')(earlier, later)) }}
 {%- endmacro %}
@@ -74,4 +83,22 @@
 
 {% macro default__epoch_second(instant) -%}
     (epoch_us({{ instant }}) // 1000000)
+{%- endmacro %}
+
+{#- Whole days of 24 hours between two instants; null where either is. -#}
+{% macro whole_days_between(earlier, later) -%}
+    floor({{ seconds_between(earlier, later) }} / 86400)::integer
+{%- endmacro %}
+
+{#- The band of SPEC R9 that a number of days lies in. -#}
+{% macro days_band(days) -%}
+    case
+        when {{ days }} is null then 'never'
+        when {{ days }} <= 3 then '0-3'
+        when {{ days }} <= 7 then '4-7'
+        when {{ days }} <= 14 then '8-14'
+        when {{ days }} <= 30 then '15-30'
+        when {{ days }} <= 60 then '31-60'
+        else '61+'
+    end
 {%- endmacro %}

@@ -82,12 +82,7 @@ by_talker as (
     select
         summed.*,
         'talker' as segment_type,
-        -- The key tells two people of one name apart.
-        case
-            when employees.employee_kind in ('person', 'system')
-                then employees.employee_name || ' [' || employees.employee_id || ']'
-            else employees.employee_name
-        end as segment_value
+        {{ employee_label('employees') }} as segment_value
     from summed
     inner join employees
         on summed.reporting_employee_key = employees.employee_key

@@ -1,0 +1,100 @@
+-- R24: every number of a seller beside the company's and the place in the department. The company's
+-- is the mean of its sellers for sums, its own ratio for ratios.
+with kpi as (
+    select * from {{ ref('metric_sales_kpi__by_period') }}
+    where period_type <> 'day'
+),
+
+sellers as (
+    select * from {{ ref('dim_sellers') }}
+),
+
+definitions as (
+    select * from {{ ref('kpi_definitions') }}
+),
+
+plan_fact as (
+    select * from {{ ref('metric_plan_fact__by_target') }}
+    where target_kind = 'goal' and target_for = 'employee' and stage_key is null
+),
+
+of_sellers as (
+    select
+        kpi.*,
+        sellers.employee_name,
+        sellers.department_name,
+        coalesce(definitions.better, 'lower') as better,
+        definitions.denominator_metric is null and definitions.metric_name is not null as is_sum,
+        coalesce(definitions.factor, 1) as factor
+    from kpi
+    inner join sellers
+        on kpi.reporting_employee_key = sellers.employee_key
+    left join definitions
+        on kpi.metric_name = definitions.metric_name
+    where kpi.slice_type = 'employee'
+),
+
+of_company as (
+    select
+        metric_name,
+        period_key,
+        source_key,
+        value as company_value
+    from kpi
+    where slice_type = 'all'
+),
+
+ranked as (
+    select
+        *,
+        sum(numerator) over (partition by metric_name, period_key, source_key)::double
+        / nullif(count(value) over (partition by metric_name, period_key, source_key), 0)
+        / factor as sellers_mean,
+        case
+            when value is not null
+                then rank() over (
+                    partition by metric_name, period_key, source_key, department_name
+                    order by
+                        case better when 'higher' then -value else value end asc nulls last
+                )
+        end as department_rank,
+        count(value) over (
+            partition by metric_name, period_key, source_key, department_name
+        ) as department_sellers_count
+    from of_sellers
+)
+
+select
+    {{ hash_key(['ranked.sales_kpi_key', "'scorecard'"]) }} as scorecard_key,
+    ranked.metric_name,
+    ranked.period_key,
+    ranked.period_type,
+    ranked.starts_on,
+    ranked.ends_on,
+    ranked.is_finished,
+    ranked.is_current,
+    ranked.source_key,
+    ranked.reporting_employee_key,
+    ranked.employee_name,
+    ranked.department_name,
+    ranked.numerator,
+    ranked.denominator,
+    ranked.value,
+    case when ranked.is_sum then ranked.sellers_mean else of_company.company_value end
+        as company_value,
+    ranked.department_rank,
+    ranked.department_sellers_count,
+    plan_fact.plan_value,
+    plan_fact.reached_share,
+    ranked.growth_share,
+    ranked.growth_note
+from ranked
+left join of_company
+    on ranked.metric_name = of_company.metric_name
+    and ranked.period_key = of_company.period_key
+    and ranked.source_key = of_company.source_key
+left join plan_fact
+    on ranked.metric_name = plan_fact.metric_name
+    and ranked.reporting_employee_key = plan_fact.reporting_employee_key
+    and ranked.period_type = plan_fact.period_type
+    and ranked.starts_on = plan_fact.starts_on
