@@ -43,6 +43,21 @@ NOT_COMPARED = {
     "dim_employees.hired_on_basis": (
         "A first action as an owner is told by a history of owners, which amoCRM has."
     ),
+    "metric_activity_index__by_month.*": (
+        "Bitrix24 names the last mover and the last change at each load only."
+    ),
+    "metric_employee_activity__by_day.*": (
+        "Bitrix24 names the last mover and the last change at each load only."
+    ),
+    "metric_open_cards__by_card.last_change_at": (
+        "Bitrix24 names the last mover and the last change at each load only."
+    ),
+    "metric_open_cards__by_card.days_since_change": (
+        "Bitrix24 names the last mover and the last change at each load only."
+    ),
+    "metric_open_cards__by_card.change_band": (
+        "Bitrix24 names the last mover and the last change at each load only."
+    ),
     "dim_products.catalog_id": "Ids are the system's own; Bitrix24 has one catalog.",
     "dim_sources.is_listed": (
         "amoCRM has no dictionary of sources: there are those that cards name."

@@ -54,6 +54,10 @@ shop,51,2,2026-03-04
 main,1,2026-03-05,99.90,USD,INV-1
 shop,51,2026-03-06,-5,,
 """,
+    "sellers.csv": """connection,employee_id,department
+,,Sales
+main,4,
+""",
     "goals.csv": """metric,stage,connection,employee_id,department,period,starts_on,value
 stage_entries,0:WORK,main,,Inside,month,2026-03-01,12.5
 won,,,,,quarter,2026-01-01,30
@@ -561,6 +565,18 @@ def test_departments_stand_in_their_tree_and_cycles_end(company: Settings) -> No
         (8, None, "Itself", 0, True),
         (9, 2, "Company / Sales / Closed", 2, False),
     ]
+
+
+def test_sellers_are_whom_the_file_names_and_who_is_in_its_departments(company: Settings) -> None:
+    found = rows(
+        company,
+        "select employees.employee_id, sellers.seller_basis, sellers.seller_from_on "
+        "from marts.dim_sellers as sellers inner join marts.dim_employees as employees "
+        f"using (employee_key) where sellers.source_key = '{MAIN}' order by employees.employee_id",
+    )
+    # Boris is in a department below Sales; Egor's is none.
+    assert [row[:2] for row in found] == [(2, "file"), (3, "file"), (4, "file")]
+    assert found[0][2] == dt.date(2026, 3, 1)
 
 
 def test_groups_of_amocrm_are_departments_without_a_tree(company: Settings) -> None:

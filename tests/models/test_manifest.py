@@ -28,7 +28,7 @@ LAYER_MAY_READ = {
     "staging": {"source"},
     "intermediate": {"staging", "intermediate", "seeds", "marts"},
     "marts": {"staging", "intermediate", "marts", "seeds"},
-    "metrics": {"staging", "intermediate", "marts", "metrics"},
+    "metrics": {"staging", "intermediate", "marts", "metrics", "seeds"},
 }
 """intermediate may read the marts' dimensions and the facts that quality rules judge."""
 
