@@ -1,7 +1,7 @@
 -- Who was responsible for a card: half-open intervals from its creation on, without gap. The
 -- company's file overrides what the systems tell, from its first row of a deal on: a row holds
--- until the next one, and the last for ever. Nobody has a card for no time: of several owners of one
--- instant the last one counts.
+-- until the next one, and the last for ever. Nobody has a card for no time: of several owners of
+-- one instant the last one counts.
 {{ config(materialized='affected_keys', affected_by=['card_key']) }}
 
 with amocrm as (
