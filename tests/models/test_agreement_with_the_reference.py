@@ -17,6 +17,7 @@ from tests.support import mixtures
 from tests.support.agreement import differences
 from tests.support.agreement_on_people import differences_of_people
 from tests.support.companies import WITHOUT_TESTS, dbt_build, warehouse
+from tests.support.random_accounts import differences_of_accounts
 from tests.support.random_companies import RandomCompanies, load_random_companies
 
 PORTALS = 120
@@ -45,6 +46,7 @@ def disagreements(built: RandomCompanies) -> dict[str, object]:
             odd |= of_people.get(source_key, {})
             if odd:
                 found[source_key] = odd
+        found |= differences_of_accounts(connection, built.accounts)
         return found | mixtures.disagreements(connection, built.companies, RANDOM_RULES)
 
 
@@ -53,16 +55,29 @@ def random_companies(tmp_path_factory: pytest.TempPathFactory) -> RandomCompanie
     return build_random_companies(tmp_path_factory.mktemp("random"), PORTALS, MIXTURES, seed=7)
 
 
-def test_visits_closes_calls_and_call_load_equal_the_reference(
+def test_cards_calls_and_who_stands_behind_them_equal_the_reference(
     random_companies: RandomCompanies,
 ) -> None:
-    assert disagreements(replace(random_companies, companies=[])) == {}
+    assert disagreements(replace(random_companies, companies=[], accounts={})) == {}
+
+
+def test_leads_of_amocrm_are_owned_as_the_reference_says(
+    random_companies: RandomCompanies,
+) -> None:
+    assert disagreements(replace(random_companies, portals={}, companies=[])) == {}
+    with warehouse(random_companies.settings) as connection:
+        bases = connection.execute(
+            "select owner_basis, count(*) from marts.fct_owner_intervals "
+            "where source_key like 'amocrm:a%' group by all"
+        ).fetchall()
+    assert {basis for basis, _ in bases} == {"history", "current"}
+    assert min(count for _, count in bases) >= 20, bases
 
 
 def test_calls_of_crm_and_telephony_are_merged_as_the_reference_says(
     random_companies: RandomCompanies,
 ) -> None:
-    assert disagreements(replace(random_companies, portals={})) == {}
+    assert disagreements(replace(random_companies, portals={}, accounts={})) == {}
 
 
 def test_the_random_companies_reach_every_way_of_being_one_call(

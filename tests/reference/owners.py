@@ -55,17 +55,17 @@ def owned(portal: Portal, past: Past, rules: Rules) -> dict[CardKey, list[Owned]
             _from_creation(deal.date_create, deal.assigned_by_id or None, seen[card]),
             _beginnings(lines[deal.id], deal.date_create, rules.cut_of(portal), rules),
         )
-        found[card] = _intervals(card, told)
+        found[card] = intervals(card, told)
     for lead in known_leads(portal, rules):
         card = ("lead", lead.id)
         told = _from_creation(lead.date_create, lead.assigned_by_id or None, seen[card])
-        found[card] = _intervals(card, told)
+        found[card] = intervals(card, told)
     return found
 
 
-def owner_at(intervals: Sequence[Owned], instant: int) -> Owned:
+def owner_at(times: Sequence[Owned], instant: int) -> Owned:
     """Who was responsible at an instant from the card's creation on."""
-    return next(one for one in reversed(intervals) if one.since <= instant)
+    return next(one for one in reversed(times) if one.since <= instant)
 
 
 def credits(portal: Portal, past: Past, rules: Rules, staff: Staff) -> list[Credit]:
@@ -78,8 +78,24 @@ def credits(portal: Portal, past: Past, rules: Rules, staff: Staff) -> list[Cred
     ]
 
 
-def _credit(close: Close, deal: Deal, intervals: Sequence[Owned], staff: Staff) -> Credit:
-    then = owner_at(intervals, close.closed_at)
+def intervals(card: CardKey, told: Sequence[Beginning]) -> list[Owned]:
+    """The times between the beginnings, which stand in their order."""
+    found: list[Owned] = []
+    for place, (since, owner_id, basis) in enumerate(told):
+        later = told[place + 1][0] if place + 1 < len(told) else None
+        # Gap: of several that begin at once the last counts; who was responsible for no time has no
+        # interval.
+        if since == later:
+            continue
+        if found and (found[-1].owner_id, found[-1].basis) == (owner_id, basis):
+            found[-1] = Owned(card, found[-1].since, later, owner_id, basis)
+        else:
+            found.append(Owned(card, since, later, owner_id, basis))
+    return found
+
+
+def _credit(close: Close, deal: Deal, times: Sequence[Owned], staff: Staff) -> Credit:
+    then = owner_at(times, close.closed_at)
     if then.basis != "current":
         return Credit(close, then.owner_id, then.basis)
     mover = deal.moved_by_id
@@ -111,18 +127,3 @@ def _with_file(told: list[Beginning], lines: Sequence[Beginning]) -> list[Beginn
     if not lines:
         return told
     return [one for one in told if one[0] < lines[0][0]] + list(lines)
-
-
-def _intervals(card: CardKey, told: Sequence[Beginning]) -> list[Owned]:
-    found: list[Owned] = []
-    for place, (since, owner_id, basis) in enumerate(told):
-        later = told[place + 1][0] if place + 1 < len(told) else None
-        # Gap: of several that begin at once the last counts; who was responsible for no time has no
-        # interval.
-        if since == later:
-            continue
-        if found and (found[-1].owner_id, found[-1].basis) == (owner_id, basis):
-            found[-1] = Owned(card, found[-1].since, later, owner_id, basis)
-        else:
-            found.append(Owned(card, since, later, owner_id, basis))
-    return found

@@ -104,7 +104,11 @@ def random_portal(
     # Mostly deals, mostly leads, or both: a client's open deal takes the calls from its leads, and
     # either from a card that is created later.
     deals, leads = rng.choice([(deals, 2), (1, leads), (deals, leads)])
-    contact_ids, deal_ids, lead_ids = _ids(rng, contacts), _ids(rng, deals), _ids(rng, leads)
+    contact_ids, deal_ids, lead_ids = (
+        random_ids(rng, contacts),
+        random_ids(rng, deals),
+        random_ids(rng, leads),
+    )
     # Often one client has most of the cards. The ids that nobody has are deleted records that
     # others still name.
     favourites = [rng.choice(contact_ids)] * rng.choice([0, 10, 20])
@@ -117,7 +121,7 @@ def random_portal(
     users = [None, 9, 10]
     found_leads, lead_history = _leads(rng, lead_ids, named_contacts, companies, users)
     found_deals, history = _deals(rng, deal_ids, named_contacts, companies, users, named_leads)
-    activity_ids = _ids(rng, max(calls // 2, 1))
+    activity_ids = random_ids(rng, max(calls // 2, 1))
     named = {1: named_leads, 2: named_deals}
     activities = tuple(_activity_of(rng, number, named) for number in activity_ids)
     portal = Portal(
@@ -152,7 +156,7 @@ def random_portal(
                 activity_ids,
                 users,
             )
-            for call_id in _ids(rng, calls)
+            for call_id in random_ids(rng, calls)
         ),
     )
     portal = _with_people(rng, portal)
@@ -286,7 +290,7 @@ def _later(portal: Portal, step: int) -> Portal:
     return replace(portal, clock=portal.clock + step, **lists)
 
 
-def _ids(rng: random.Random, count: int) -> list[int]:
+def random_ids(rng: random.Random, count: int) -> list[int]:
     """Distinct ids, sorted, around the places where numbers grow a digit."""
     pool = [edge + step for edge in (10, 100, 1000) for step in (-2, -1, 0, 1)]
     edge = 10_000
@@ -380,7 +384,7 @@ def _entry_times(rng: random.Random, created: int) -> list[int]:
 
 def _history_ids(rng: random.Random, count: int) -> list[int]:
     """Ids that don't follow time: at ties they decide, elsewhere they must not."""
-    ids = _ids(rng, count)
+    ids = random_ids(rng, count)
     if rng.random() < 0.5:
         rng.shuffle(ids)
     return ids

@@ -13,7 +13,9 @@ import duckdb
 from orchestration.settings import Settings
 from sources.demo.amocrm.store import AmoStore
 from sources.demo.store import PortalStore
+from tests.reference.handovers import Account
 from tests.reference.merging import Company
+from tests.reference.random_account import random_account
 from tests.reference.random_mixture import random_company
 from tests.reference.random_past import random_past
 from tests.reference.random_portal import RANDOM_RULES, random_portal, write_portals
@@ -21,9 +23,12 @@ from tests.reference.records import Past, Portal, read_store
 from tests.support import mixtures
 from tests.support.companies import load_company_rules, make_company
 from tests.support.pasts import past_files, write_pasts
+from tests.support.random_accounts import write_account
 from tests.support.raw import write_raw
 from tests.support.raw_amocrm import write_raw_amocrm
 from tests.support.raw_telephony import write_raw_telephony
+
+_PORTALS_PER_ACCOUNT = 3
 
 
 @dataclass(frozen=True)
@@ -34,11 +39,13 @@ class RandomCompanies:
         portals: what raw holds of each portal of Bitrix24 without telephony, and its past, by
             connection.
         companies: those with telephony.
+        accounts: of amoCRM without telephony, by source key.
     """
 
     settings: Settings
     portals: dict[str, tuple[Portal, Past]]
     companies: list[Company]
+    accounts: dict[str, Account]
 
 
 def load_random_companies(
@@ -62,6 +69,10 @@ def load_random_companies(
         random_company(random.Random(seed + number), f"m{number:04d}")
         for number in range(mixture_count)
     ]
+    accounts = {
+        f"amocrm:a{number:04d}": random_account(random.Random(seed + number))
+        for number in range(portal_count // _PORTALS_PER_ACCOUNT)
+    }
     folder = root / "portals"
     folder.mkdir()
     paths = write_portals([portal for portal, _ in made], folder)
@@ -76,6 +87,10 @@ def load_random_companies(
         f"bitrix24:{name}": PortalStore(path, read_only=True) for name, path in paths.items()
     }
     stores |= mixtures.write_stores(companies, folder)
+    stores |= {
+        key: write_account(account, folder / f"{key.replace(':', '-')}.sqlite")
+        for key, account in accounts.items()
+    }
     stores |= others
     telephony = mixtures.loaded_telephony(companies)
     settings = make_company(
@@ -102,7 +117,7 @@ def load_random_companies(
         store.close()
     load_company_rules(settings)
     return RandomCompanies(
-        settings, {key: (portal, pasts[key]) for key, portal in found.items()}, companies
+        settings, {key: (portal, pasts[key]) for key, portal in found.items()}, companies, accounts
     )
 
 
