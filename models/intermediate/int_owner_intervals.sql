@@ -1,6 +1,7 @@
 -- Who was responsible for a card: half-open intervals from its creation on, without gap. The
 -- company's file overrides what the systems tell, from its first row of a deal on: a row holds
--- until the next one, and the last for ever.
+-- until the next one, and the last for ever. Nobody has a card for no time: of several owners of
+-- one instant the last one counts.
 {{ config(materialized='affected_keys', affected_by=['card_key']) }}
 
 with amocrm as (
@@ -131,6 +132,33 @@ unioned as (
         owned_until,
         'file' as owner_basis
     from of_file
+),
+
+ordered as (
+    select
+        *,
+        lag(owner_id) over (partition by card_key order by owned_from) as previous_owner_id,
+        lag(owner_basis) over (partition by card_key order by owned_from) as previous_basis
+    from unioned
+    where owned_until is null or owned_until > owned_from
+),
+
+-- Neighbours of one owner and basis are one time: two rows of the file, or an owner who was another
+-- for no time.
+lasting as (
+    select
+        owner_interval_key,
+        source_key,
+        card_key,
+        owner_id,
+        owned_from,
+        lead(owned_from) over (partition by card_key order by owned_from) as owned_until,
+        owner_basis
+    from ordered
+    where
+        previous_basis is null
+        or owner_basis <> previous_basis
+        or owner_id is distinct from previous_owner_id
 )
 
 select
@@ -142,4 +170,4 @@ select
     owned_until,
     coalesce(owned_until, {{ end_of_time() }}) as valid_to,
     owner_basis
-from unioned
+from lasting

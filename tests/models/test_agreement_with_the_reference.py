@@ -12,9 +12,12 @@ import pytest
 
 from orchestration.settings import Settings
 from tests.reference.random_portal import RANDOM_RULES
+from tests.reference.records import without_deleted
 from tests.support import mixtures
 from tests.support.agreement import differences
+from tests.support.agreement_on_people import differences_of_people
 from tests.support.companies import WITHOUT_TESTS, dbt_build, warehouse
+from tests.support.random_accounts import differences_of_accounts
 from tests.support.random_companies import RandomCompanies, load_random_companies
 
 PORTALS = 120
@@ -36,10 +39,14 @@ def disagreements(built: RandomCompanies) -> dict[str, object]:
     """What differs, by connection."""
     found: dict[str, object] = {}
     with warehouse(built.settings) as connection:
-        for source_key, portal in built.portals.items():
-            differing = differences(connection, source_key, portal, RANDOM_RULES)
-            if differing:
-                found[source_key] = differing
+        of_people = differences_of_people(connection, built.portals, RANDOM_RULES)
+        for source_key, (portal, past) in built.portals.items():
+            told = without_deleted(portal, past)
+            odd = differences(connection, source_key, told, RANDOM_RULES)
+            odd |= of_people.get(source_key, {})
+            if odd:
+                found[source_key] = odd
+        found |= differences_of_accounts(connection, built.accounts)
         return found | mixtures.disagreements(connection, built.companies, RANDOM_RULES)
 
 
@@ -48,16 +55,29 @@ def random_companies(tmp_path_factory: pytest.TempPathFactory) -> RandomCompanie
     return build_random_companies(tmp_path_factory.mktemp("random"), PORTALS, MIXTURES, seed=7)
 
 
-def test_visits_closes_calls_and_call_load_equal_the_reference(
+def test_cards_calls_and_who_stands_behind_them_equal_the_reference(
     random_companies: RandomCompanies,
 ) -> None:
-    assert disagreements(replace(random_companies, companies=[])) == {}
+    assert disagreements(replace(random_companies, companies=[], accounts={})) == {}
+
+
+def test_leads_of_amocrm_are_owned_as_the_reference_says(
+    random_companies: RandomCompanies,
+) -> None:
+    assert disagreements(replace(random_companies, portals={}, companies=[])) == {}
+    with warehouse(random_companies.settings) as connection:
+        bases = connection.execute(
+            "select owner_basis, count(*) from marts.fct_owner_intervals "
+            "where source_key like 'amocrm:a%' group by all"
+        ).fetchall()
+    assert {basis for basis, _ in bases} == {"history", "current"}
+    assert min(count for _, count in bases) >= 20, bases
 
 
 def test_calls_of_crm_and_telephony_are_merged_as_the_reference_says(
     random_companies: RandomCompanies,
 ) -> None:
-    assert disagreements(replace(random_companies, portals={})) == {}
+    assert disagreements(replace(random_companies, portals={}, accounts={})) == {}
 
 
 def test_the_random_companies_reach_every_way_of_being_one_call(
@@ -87,6 +107,27 @@ def test_the_random_portals_reach_every_match_method(random_companies: RandomCom
         ).fetchall()
     assert len(methods) == 13
     assert min(count for _, count in methods) >= 5, methods
+
+
+def test_the_random_portals_reach_every_way_of_owning_and_leaving(
+    random_companies: RandomCompanies,
+) -> None:
+    with warehouse(random_companies.settings) as connection:
+        credited = connection.execute(
+            "select owner_basis, count(*) from marts.fct_deal_closes group by all"
+        ).fetchall()
+        left = connection.execute(
+            "select dismissed_on_basis, is_active, count(*) from marts.dim_employees "
+            "where employee_kind = 'person' and source_key like 'bitrix24:p%' group by all"
+        ).fetchall()
+        made = connection.execute(
+            "select made_by, lead_key is null, is_repeat_client, count(*) from marts.fct_deals "
+            "where source_key like 'bitrix24:p%' group by all"
+        ).fetchall()
+    assert {basis for basis, _ in credited} >= {"file", "snapshot", "mover", "current"}
+    # Of the file also those who are still active by the list.
+    assert (len(left), len(made)) == (6, 8)
+    assert min(rows[-1] for rows in (*credited, *left, *made)) >= 3, (credited, left, made)
 
 
 def test_the_tables_do_not_depend_on_the_zone_of_the_process(

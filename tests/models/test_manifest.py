@@ -17,7 +17,7 @@ import yaml
 from orchestration.checks.quality import GUARDED
 from orchestration.manifest import dbt_executable
 from orchestration.settings import PROJECT_DIR, Settings
-from orchestration.systems import SYSTEMS
+from orchestration.systems import SYSTEMS, TELEPHONY
 from sources.amocrm import AmoClient, AmoConnector, LongLivedToken
 from sources.bitrix24 import Bitrix24Client, Bitrix24Connector
 from sources.company.rules import CrmSystem
@@ -254,6 +254,25 @@ def test_the_raw_tables_are_those_that_the_connector_loads(system: str) -> None:
     raw = SYSTEMS[cast(CrmSystem, system)]
     assert {entity.table for entity in connector.entities} == set(raw.received)
     assert connector.versioned == raw.versioned
+
+
+@pytest.mark.parametrize("system", [*SYSTEMS, "telephony"])
+def test_every_raw_table_of_records_is_counted(
+    manifest: Mapping[str, Any], demo_run: DemoRun, system: str
+) -> None:
+    """Named where its rows are counted, and asked by the test that compares both."""
+    raw = TELEPHONY if system == "telephony" else SYSTEMS[cast(CrmSystem, system)]
+    counting = f"model.callfunnel.int_{system}__row_counts"
+    parents = [p for p in manifest["parent_map"][counting] if f".int_{system}__" in p]
+    code = "".join(manifest["nodes"][node]["raw_code"] for node in (counting, *parents))
+    several = {"smart_items": "smart_items_", "notes": "lead_notes"}
+    assert [name for name in raw.received if f"'{several.get(name, name)}" not in code] == []
+    compiled = demo_run.settings.dbt_target_dir / "compiled/callfunnel/expectations/sql"
+    asked = re.findall(
+        rf"'raw_{system}\.(\w+)' as raw_table",
+        (compiled / "assert_every_raw_row_is_counted.sql").read_text(),
+    )
+    assert sorted(asked) == sorted(raw.received)
 
 
 def test_names_tell_the_layer(manifest: Mapping[str, Any]) -> None:

@@ -13,11 +13,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from tests.reference.phones import e164
 from tests.reference.records import CallRow, Deal, Lead, Portal
-from tests.reference.rules import DAY, MINUTE, SECOND, PipelineRole, Rules
+from tests.reference.rules import DAY, MINUTE, SECOND, PipelineRole, Rules, local_date
 from tests.reference.stages import (
     CardKey,
     CardType,
@@ -156,7 +155,6 @@ def call_groups(portal: Portal, rules: Rules) -> list[list[CallRow]]:
 
 def call_load(found: Iterable[Call], rules: Rules) -> list[CallLoad]:
     """R5 for the segment "all": external calls per local date and stage or bucket, sorted."""
-    zone = ZoneInfo(rules.time_zone)
     groups: dict[tuple[dt.date, int | None, str | None, MatchMethod | None], list[Call]] = (
         defaultdict(list)
     )
@@ -165,7 +163,7 @@ def call_load(found: Iterable[Call], rules: Rules) -> list[CallLoad]:
             continue
         # Gap: on the unknown open stage a call stays in its pipeline, in its method's bucket.
         bucket = call.match_method if call.stage_id is None else None
-        called_on = local_date(call.started_at, zone)
+        called_on = local_date(call.started_at, rules)
         groups[called_on, call.category_id, call.stage_id, bucket].append(call)
     load = [
         CallLoad(
@@ -188,12 +186,6 @@ def call_load(found: Iterable[Call], rules: Rules) -> list[CallLoad]:
             row.bucket or "",
         ),
     )
-
-
-def local_date(instant: int, zone: ZoneInfo) -> dt.date:
-    """The calendar date of an instant in a time zone."""
-    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-    return (epoch + dt.timedelta(microseconds=instant)).astimezone(zone).date()
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,15 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from tests.reference.merging import Company, Crm, Holder, Pbx
-from tests.reference.rules import DAY, SECOND
+from tests.reference.random_portal import RANDOM_RULES
+from tests.reference.rules import DAY, SECOND, day_start, local_date
 
 Row = dict[str, Any]
 
 # The seconds in which clocks go forward and back in Berlin and Kyiv, both in 2024.
 _NIGHTS = (1_711_846_800, 1_729_990_800)
-_MIDNIGHT_BEFORE = -4 * 3600
-"""In Moscow, from the clocks' change; extensions change hands there."""
+_MIDNIGHT_BEFORE = -3 * 3600
+"""In Beirut, from the clocks' change; extensions change hands there."""
 # A few minutes around each of them; clusters lie a day apart to the second, too.
 _CLUSTERS = (0, 0, -3600, 3500, _MIDNIGHT_BEFORE - 60, -86_400, -86_401, 2 * 3600 - 30)
 _STEPS = (0, 0, 0, 1, 5, 30, 45, 60, 89, 90, 91, 135, 180)
@@ -144,11 +145,12 @@ def _once(rows: list[Row]) -> list[Row]:
 def _holders(rng: random.Random, night: int) -> list[Holder]:
     """Lines of extensions.csv: a change of hands at midnight, one of two at once, a plain one."""
     midnight = (night + _MIDNIGHT_BEFORE) * SECOND
+    day_before = local_date(midnight - DAY // 2, RANDOM_RULES)
     lines = [
         [Holder("101", rng.choice([1, 2]))],
         [Holder("102", 2, None, midnight), Holder("102", 9, midnight, None)],
         [Holder("103", 1), Holder("103", 10)],
-        [Holder("104", 10, midnight - DAY, midnight)],
+        [Holder("104", 10, day_start(day_before, RANDOM_RULES), midnight)],
     ]
     return [holder for line in lines if rng.random() < 0.6 for holder in line]
 

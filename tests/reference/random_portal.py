@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +24,25 @@ from tests.reference.records import (
     LeadHistoryRow,
     Portal,
     Status,
+    User,
 )
 from tests.reference.rules import DAY, MINUTE, SECOND, Rules
 
-RANDOM_RULES = Rules(pipeline_roles={1: "setter", 2: "service", 3: "ignore", 4: "sales"})
-"""The rules random portals are meant for: every role, and pipeline 0 with the default one."""
+RANDOM_RULES = Rules(
+    time_zone="Asia/Beirut",
+    pipeline_roles={1: "setter", 2: "service", 3: "ignore", 4: "sales"},
+)
+"""The rules random portals are meant for: every role, and pipeline 0 with the default one.
 
-# 2024-01-31 20:59:30 UTC: half a minute before midnight, and the month's end, in Moscow.
-_BASE = 1_706_734_770 * SECOND
+Clocks of Beirut are changed at midnight: in spring a day has none, in autumn the hour before it
+comes twice.
+"""
+
+# 2024-03-30 21:59:30 UTC: half a minute before the midnight that Beirut skips, and a day and a half
+# before the month's end.
+_BASE = 1_711_835_970 * SECOND
+# 2024-10-26 20:59:30 UTC: half a minute before Beirut's clocks go back, from midnight to 23:00.
+_AUTUMN = 1_729_976_370 * SECOND - _BASE
 _CLOCK = _BASE + 31 * DAY
 _INSTANTS = [
     _BASE + offset
@@ -69,6 +81,19 @@ _LEAD_STATUSES: Mapping[str, str | None] = {
 }
 _UNKNOWN_STAGES = {"GONE_OPEN": "P", "GONE_WON": "S", "GONE_LOST": "F"}
 
+PEOPLE = (9, 10, 999, 1000)
+ROBOT = 11
+"""No list has it."""
+_INSTANT_FIELDS = {
+    "date_create",
+    "moved_time",
+    "created_time",
+    "date_closed",
+    "call_start_date",
+    "last_login",
+    "last_activity",
+}
+
 _PHONES = ("+7 (912) 345-67-01", "8 912 345 67 01", "79123456702", "+49 30 901820", "101", "hidden")
 
 
@@ -79,7 +104,11 @@ def random_portal(
     # Mostly deals, mostly leads, or both: a client's open deal takes the calls from its leads, and
     # either from a card that is created later.
     deals, leads = rng.choice([(deals, 2), (1, leads), (deals, leads)])
-    contact_ids, deal_ids, lead_ids = _ids(rng, contacts), _ids(rng, deals), _ids(rng, leads)
+    contact_ids, deal_ids, lead_ids = (
+        random_ids(rng, contacts),
+        random_ids(rng, deals),
+        random_ids(rng, leads),
+    )
     # Often one client has most of the cards. The ids that nobody has are deleted records that
     # others still name.
     favourites = [rng.choice(contact_ids)] * rng.choice([0, 10, 20])
@@ -92,10 +121,10 @@ def random_portal(
     users = [None, 9, 10]
     found_leads, lead_history = _leads(rng, lead_ids, named_contacts, companies, users)
     found_deals, history = _deals(rng, deal_ids, named_contacts, companies, users, named_leads)
-    activity_ids = _ids(rng, max(calls // 2, 1))
+    activity_ids = random_ids(rng, max(calls // 2, 1))
     named = {1: named_leads, 2: named_deals}
     activities = tuple(_activity_of(rng, number, named) for number in activity_ids)
-    return Portal(
+    portal = Portal(
         clock=_CLOCK,
         categories=tuple(
             Category(id=category, name=f"Pipeline {category}") for category in _STAGES
@@ -127,9 +156,11 @@ def random_portal(
                 activity_ids,
                 users,
             )
-            for call_id in _ids(rng, calls)
+            for call_id in random_ids(rng, calls)
         ),
     )
+    portal = _with_people(rng, portal)
+    return _later(portal, _AUTUMN) if rng.random() < 0.5 else portal
 
 
 def write_portal(portal: Portal, path: Path | str) -> Path:
@@ -152,14 +183,12 @@ def write_portal(portal: Portal, path: Path | str) -> Path:
         + [row.created_time for row in moves]
         + [row.call_start_date for row in portal.calls]
     )
-    owners = [card.assigned_by_id for card in cards]
-    talkers = [row.portal_user_id for row in portal.calls]
     with PortalStore(path) as store:
         store.create()
         store.insert("category", (_category(c) for c in portal.categories))
         store.insert("status", (_status(s) for s in portal.statuses))
         store.insert("department", [{"ID": 1, "NAME": "Sales", "SORT": 100}])
-        store.insert("user", (_user(u, oldest) for u in sorted({u for u in owners + talkers if u})))
+        store.insert("user", (_user(user, oldest) for user in portal.users))
         store.insert("contact", (_contact(c, oldest) for c in portal.contacts))
         store.insert("deal", (_deal(d, portal.clock) for d in portal.deals))
         store.insert("stage_history", _history(portal))
@@ -187,7 +216,81 @@ def write_portals(portals: Iterable[Portal], folder: Path | str) -> dict[str, Pa
     }
 
 
-def _ids(rng: random.Random, count: int) -> list[int]:
+def _with_people(rng: random.Random, portal: Portal) -> Portal:
+    """Users, and more of them behind cards and calls; sources that say who made a card.
+
+    Some are missing from the list: they have left, or are no people at all.
+    """
+    listed = [number for number in PEOPLE if rng.random() < 0.7]
+    users = tuple(
+        User(
+            id=number,
+            is_active=rng.random() < 0.6,
+            name=f"Anna Employee {number}",
+            last_login=rng.choice([None, *_INSTANTS[:-3]]),
+            last_activity=rng.choice([None, *_INSTANTS[:-3]]),
+        )
+        for number in listed
+    )
+
+    def person(now: int | None) -> int | None:
+        return rng.choice([None, 0, *PEOPLE, ROBOT]) if rng.random() < 0.3 else now
+
+    def source() -> str | None:
+        return rng.choice([None, "", "NEW", "CALL", "WEBFORM", "CALLBACK", "1|TELEGRAM"])
+
+    return replace(
+        portal,
+        users=users,
+        deals=tuple(
+            replace(
+                deal,
+                assigned_by_id=person(deal.assigned_by_id),
+                created_by_id=rng.choice([None, 0, *PEOPLE, ROBOT]),
+                moved_by_id=rng.choice([None, 0, *PEOPLE, *PEOPLE, ROBOT]),
+                moved_time=rng.choice([deal.moved_time, *_entries(portal.stage_history, deal.id)]),
+                source_id=source(),
+            )
+            for deal in portal.deals
+        ),
+        leads=tuple(
+            replace(
+                lead,
+                assigned_by_id=person(lead.assigned_by_id),
+                created_by_id=rng.choice([None, 0, *PEOPLE, ROBOT]),
+                source_id=source(),
+            )
+            for lead in portal.leads
+        ),
+        calls=tuple(
+            replace(row, portal_user_id=person(row.portal_user_id)) for row in portal.calls
+        ),
+    )
+
+
+def _entries(history: Sequence[HistoryRow], deal_id: int) -> list[int]:
+    return [row.created_time for row in history if row.owner_id == deal_id]
+
+
+def _later(portal: Portal, step: int) -> Portal:
+    """The same portal at another time."""
+
+    def moved(record: Any) -> Any:
+        if isinstance(record, tuple):
+            return tuple(moved(one) for one in record)
+        names = _INSTANT_FIELDS & {field.name for field in fields(record)}
+        found = {name: getattr(record, name) for name in names}
+        return replace(record, **{name: at + step for name, at in found.items() if at is not None})
+
+    lists = {
+        field.name: moved(value)
+        for field in fields(portal)
+        if isinstance(value := getattr(portal, field.name), tuple)
+    }
+    return replace(portal, clock=portal.clock + step, **lists)
+
+
+def random_ids(rng: random.Random, count: int) -> list[int]:
     """Distinct ids, sorted, around the places where numbers grow a digit."""
     pool = [edge + step for edge in (10, 100, 1000) for step in (-2, -1, 0, 1)]
     edge = 10_000
@@ -281,7 +384,7 @@ def _entry_times(rng: random.Random, created: int) -> list[int]:
 
 def _history_ids(rng: random.Random, count: int) -> list[int]:
     """Ids that don't follow time: at ties they decide, elsewhere they must not."""
-    ids = _ids(rng, count)
+    ids = random_ids(rng, count)
     if rng.random() < 0.5:
         rng.shuffle(ids)
     return ids
@@ -434,12 +537,15 @@ def _status(status: Status) -> Row:
     }
 
 
-def _user(user_id: int, oldest: int) -> Row:
+def _user(user: User, oldest: int) -> Row:
+    first, _, last = user.name.partition(" ")
     return {
-        "ID": user_id,
-        "ACTIVE": True,
-        "NAME": "Anna",
-        "LAST_NAME": f"Employee {user_id}",
+        "ID": user.id,
+        "ACTIVE": user.is_active,
+        "NAME": first,
+        "LAST_NAME": last,
+        "LAST_LOGIN": user.last_login,
+        "LAST_ACTIVITY_DATE": user.last_activity,
         "DATE_REGISTER": oldest,
         "UF_DEPARTMENT": [1],
         "USER_TYPE": "employee",
@@ -485,9 +591,10 @@ def _deal(deal: Deal, clock: int) -> Row:
         "CLOSEDATE": deal.date_create + 7 * DAY,
         "CLOSED": deal.stage_semantic_id in ("S", "F"),
         "ASSIGNED_BY_ID": deal.assigned_by_id,
-        "CREATED_BY_ID": deal.assigned_by_id,
+        "CREATED_BY_ID": deal.created_by_id,
         "MODIFY_BY_ID": deal.assigned_by_id,
-        "MOVED_BY_ID": deal.assigned_by_id,
+        "MOVED_BY_ID": deal.moved_by_id,
+        "SOURCE_ID": deal.source_id,
         "DATE_CREATE": deal.date_create,
         "DATE_MODIFY": _modified(deal.date_create, deal.moved_time, clock),
         "MOVED_TIME": deal.moved_time,
@@ -508,7 +615,8 @@ def _lead(lead: Lead, clock: int) -> Row:
         "COMPANY_ID": lead.company_id,
         "CONTACT_ID": lead.contact_id,
         "ASSIGNED_BY_ID": lead.assigned_by_id,
-        "CREATED_BY_ID": lead.assigned_by_id,
+        "CREATED_BY_ID": lead.created_by_id,
+        "SOURCE_ID": lead.source_id,
         "MODIFY_BY_ID": lead.assigned_by_id,
         "MOVED_BY_ID": lead.assigned_by_id,
         "DATE_CREATE": lead.date_create,

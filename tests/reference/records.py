@@ -5,14 +5,15 @@ Field names are the REST fields in lower case; instants are integer microseconds
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,18 @@ class Status:
 
 
 @dataclass(frozen=True)
+class User:
+    """An account that the portal lists."""
+
+    id: int
+    is_active: bool = True
+    name: str = ""
+    """First and last name."""
+    last_login: int | None = None
+    last_activity: int | None = None
+
+
+@dataclass(frozen=True)
 class Contact:
     id: int
     company_id: int | None = None
@@ -59,6 +72,9 @@ class Deal:
     is_recurring: bool = False
     lead_id: int | None = None
     """The lead it was made from; such a lead may be gone."""
+    created_by_id: int | None = None
+    moved_by_id: int | None = None
+    source_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -81,6 +97,8 @@ class Lead:
     company_id: int | None = None
     contact_id: int | None = None
     assigned_by_id: int | None = None
+    created_by_id: int | None = None
+    source_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +148,7 @@ class Portal:
     clock: int
     categories: tuple[Category, ...] = ()
     statuses: tuple[Status, ...] = ()
+    users: tuple[User, ...] = ()
     contacts: tuple[Contact, ...] = ()
     deals: tuple[Deal, ...] = ()
     stage_history: tuple[HistoryRow, ...] = ()
@@ -139,6 +158,69 @@ class Portal:
     calls: tuple[CallRow, ...] = ()
     utc_offset: int = 180
     """Minutes east of UTC in which the portal prints instants; the definitions don't use it."""
+
+
+@dataclass(frozen=True)
+class UserSight:
+    """An account as loads have seen it, from the first sight of this version to the last."""
+
+    user_id: int
+    is_active: bool
+    name: str
+    first_seen_at: int
+    last_seen_at: int
+    last_login: int | None = None
+    last_activity: int | None = None
+
+
+@dataclass(frozen=True)
+class OwnerSight:
+    """Since when loads have seen a card as it was then."""
+
+    card_type: Literal["deal", "lead"]
+    card_id: int
+    seen_at: int
+    owner_id: int | None
+
+
+@dataclass(frozen=True)
+class OwnerLine:
+    """A line of owners.csv."""
+
+    deal_id: int
+    employee_id: int
+    owned_from: dt.date | None = None
+
+
+@dataclass(frozen=True)
+class Past:
+    """What a portal does not tell by itself: earlier loads, and the company's files.
+
+    Attributes:
+        loads: cuts of the loads in the log, the last one's too.
+        users: versions of accounts, in the order of their sights.
+        owners: versions of cards.
+        deleted: records that raw holds and the portal no longer has, as (kind, id).
+        owner_lines: of owners.csv.
+        dismissals: of dismissals.csv.
+    """
+
+    loads: tuple[int, ...] = ()
+    users: tuple[UserSight, ...] = ()
+    owners: tuple[OwnerSight, ...] = ()
+    deleted: frozenset[tuple[Literal["deal", "lead", "contact"], int]] = frozenset()
+    owner_lines: tuple[OwnerLine, ...] = ()
+    dismissals: Mapping[int, dt.date] = field(default_factory=dict)
+
+
+def without_deleted(portal: Portal, past: Past) -> Portal:
+    """The portal without what has been deleted in it."""
+    return replace(
+        portal,
+        deals=tuple(deal for deal in portal.deals if ("deal", deal.id) not in past.deleted),
+        leads=tuple(lead for lead in portal.leads if ("lead", lead.id) not in past.deleted),
+        contacts=tuple(one for one in portal.contacts if ("contact", one.id) not in past.deleted),
+    )
 
 
 def read_store(path: Path | str) -> Portal:
@@ -179,6 +261,16 @@ def read_store(path: Path | str) -> Portal:
                 )
                 for row in rows("status")
             ),
+            users=tuple(
+                User(
+                    id=row["ID"],
+                    is_active=bool(row["ACTIVE"]),
+                    name=" ".join(name for name in (row["NAME"], row["LAST_NAME"]) if name),
+                    last_login=row["LAST_LOGIN"],
+                    last_activity=row["LAST_ACTIVITY_DATE"],
+                )
+                for row in rows("user")
+            ),
             contacts=tuple(
                 Contact(
                     id=row["ID"], company_id=row["COMPANY_ID"], phones=_phone_values(row["PHONE"])
@@ -198,6 +290,9 @@ def read_store(path: Path | str) -> Portal:
                     assigned_by_id=row["ASSIGNED_BY_ID"],
                     is_recurring=bool(row["IS_RECURRING"]),
                     lead_id=row["LEAD_ID"],
+                    created_by_id=row["CREATED_BY_ID"],
+                    moved_by_id=row["MOVED_BY_ID"],
+                    source_id=row["SOURCE_ID"],
                 )
                 for row in rows("deal")
             ),
@@ -222,6 +317,8 @@ def read_store(path: Path | str) -> Portal:
                     company_id=row["COMPANY_ID"],
                     contact_id=row["CONTACT_ID"],
                     assigned_by_id=row["ASSIGNED_BY_ID"],
+                    created_by_id=row["CREATED_BY_ID"],
+                    source_id=row["SOURCE_ID"],
                 )
                 for row in rows("lead")
             ),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 from tests.reference.records import Portal
 
@@ -32,3 +34,23 @@ class Rules:
 
     def cut_of(self, portal: Portal) -> int:
         return portal.clock if self.cut is None else self.cut
+
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def local_date(instant: int, rules: Rules) -> dt.date:
+    """The company's day that contains an instant."""
+    return (
+        (_EPOCH + dt.timedelta(microseconds=instant)).astimezone(ZoneInfo(rules.time_zone)).date()
+    )
+
+
+def day_start(day: dt.date, rules: Rules) -> int:
+    """The first instant of a company's day; of one whose midnight clocks skip, the skip."""
+    # An hour that clocks show twice before midnight belongs to the day before, so that the day
+    # begins once; fold does not matter then.
+    midnight = dt.datetime.combine(day, dt.time(), ZoneInfo(rules.time_zone))
+    found = (midnight.astimezone(dt.UTC) - _EPOCH) // dt.timedelta(microseconds=1)
+    assert local_date(found, rules) == day > local_date(found - 1, rules)
+    return found

@@ -183,11 +183,20 @@ def differences(
         _CALLS: "calls",
         _LOAD: "call load",
     }
-    differing: dict[str, Rows] = {}
-    for sql, wanted in expected.items():
-        got = connection.execute(sql, [source_key]).fetchall()
-        assert len(got) == len(wanted) or set(got) != set(wanted), f"{names[sql]}: duplicates"
+    return differing(
+        {
+            names[sql]: (connection.execute(sql, [source_key]).fetchall(), wanted)
+            for sql, wanted in expected.items()
+        }
+    )
+
+
+def differing(tables: Mapping[str, tuple[Rows, Rows]]) -> dict[str, Rows]:
+    """Rows that only one side has, by name, of pairs of what was got and what was wanted."""
+    found: dict[str, Rows] = {}
+    for name, (got, wanted) in tables.items():
+        assert len(got) == len(wanted) or set(got) != set(wanted), f"{name}: duplicates"
         odd = set(got) ^ set(wanted)
         if odd:
-            differing[names[sql]] = sorted(odd, key=repr)[:6]
-    return differing
+            found[name] = sorted(odd, key=repr)[:6]
+    return found
