@@ -16,7 +16,9 @@ import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import repeat
 from json.encoder import encode_basestring
+from operator import itemgetter
 from types import NoneType
 from typing import Any
 
@@ -102,7 +104,7 @@ def _parse_block(
     table: RawTable, rows: Sequence[dict[str, Any]], source_key: str, received_at: dt.datetime
 ) -> tuple[pa.Table, list[QuarantinedRow]]:
     texts = _text_columns(table, rows)
-    values: dict[str, list[Any]] = {}
+    values = _shared_values(_declared(table) - texts.keys(), rows)
     arrays: list[pa.Array] = []
     unreadable: set[int] = set()
     for column in table.columns:
@@ -149,22 +151,34 @@ def _text_columns(table: RawTable, rows: Sequence[dict[str, Any]]) -> dict[str, 
     return {field: block.field(index) for index, field in enumerate(fields)}
 
 
-def _values(field: str, rows: Sequence[dict[str, Any]], known: dict[str, list[Any]]) -> list[Any]:
+def _shared_values(
+    fields: Collection[str], rows: Sequence[dict[str, Any]]
+) -> dict[str, Sequence[Any]]:
+    """The values of these fields, where every row has all of them: in one walk through the rows."""
+    if len(fields) < 2:
+        return {}
+    try:
+        columns = zip(*map(itemgetter(*fields), rows), strict=True)
+    except KeyError:
+        return {}
+    return dict(zip(fields, columns, strict=True))
+
+
+def _values(
+    field: str, rows: Sequence[dict[str, Any]], known: dict[str, Sequence[Any]]
+) -> Sequence[Any]:
     """The values of a field; `known` keeps them, since fields of one map share the way to it."""
     if field not in known:
         way, _, step = field.rpartition(".")
-        known[field] = (
-            [
-                value.get(step) if isinstance(value, dict) else None
-                for value in _values(way, rows, known)
-            ]
-            if way
-            else [row.get(step) for row in rows]
-        )
+        maps = _values(way, rows, known) if way else rows
+        try:
+            known[field] = list(map(dict.get, maps, repeat(step)))
+        except TypeError:
+            known[field] = [value.get(step) if isinstance(value, dict) else None for value in maps]
     return known[field]
 
 
-def _convert(values: list[Any], kind: Kind) -> pa.Array | None:
+def _convert(values: Sequence[Any], kind: Kind) -> pa.Array | None:
     """Values of JSON to a column, where all are of one type; None means: ask the reader."""
     if kind == "json":
         return _json_texts(values)
@@ -184,14 +198,14 @@ def _convert(values: list[Any], kind: Kind) -> pa.Array | None:
     return _cast(pa.array(values, pa.string()), kind)
 
 
-def _from_integers(values: list[Any]) -> pa.Array | None:
+def _from_integers(values: Sequence[Any]) -> pa.Array | None:
     try:
         return pa.array(values, pa.int64())
     except OverflowError:
         return None
 
 
-def _json_texts(values: list[Any]) -> pa.Array | None:
+def _json_texts(values: Sequence[Any]) -> pa.Array | None:
     """Any values to a column of JSON; None where one is beyond the quick encoder."""
     try:
         # Arrow takes the bytes as they are.
@@ -201,7 +215,7 @@ def _json_texts(values: list[Any]) -> pa.Array | None:
     return pa.array(texts, pa.string())
 
 
-def _from_seconds(values: list[Any]) -> pa.Array | None:
+def _from_seconds(values: Sequence[Any]) -> pa.Array | None:
     """Unix times to a column, where all lie within the years that texts may have."""
     seconds = _from_integers(values)
     if seconds is None:
@@ -313,7 +327,7 @@ def _key_form(key: str) -> str:
     return encode_basestring(key).replace("%", "%%")
 
 
-def _declared(table: RawTable) -> Collection[str]:
+def _declared(table: RawTable) -> frozenset[str]:
     """Keys of a row that `extra` does not repeat."""
     return frozenset(column.field.partition(".")[0] for column in table.columns)
 
@@ -326,13 +340,13 @@ def _table(
     received_at: dt.datetime,
 ) -> pa.Table:
     count = len(extras)
-    received = _array([_microseconds(received_at)] * count, "instant")
+    received = pa.scalar(_microseconds(received_at), pa.int64()).cast(ARROW_TYPES["instant"])
     return pa.Table.from_arrays(
         [
-            pa.array([source_key] * count, pa.string()),
+            pa.repeat(pa.scalar(source_key, pa.string()), count),
             *arrays,
             pa.array(extras, pa.string()),
-            received,
+            pa.repeat(received, count),
         ],
         schema=table.schema,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import pyarrow as pa
@@ -53,7 +54,7 @@ class RawTable:
     columns: tuple[Column, ...]
     primary_key: tuple[str, ...] = ("source_key", "id")
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema of the tables that the resource yields, in the order of raw."""
         fields = [pa.field("source_key", pa.string(), nullable=False)]

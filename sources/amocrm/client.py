@@ -30,7 +30,7 @@ from sources.amocrm.errors import (
     fifty_rows_error,
     limit_error,
 )
-from sources.amocrm.links import cut_links
+from sources.amocrm.links import cut_links, holds_links
 from sources.web import (
     give_up,
     is_safe_address,
@@ -136,12 +136,14 @@ class Answer:
         has_next: whether a page follows; where it is found is not taken from the answer, since
             its links may leave out parameters.
         server_now: the server's clock.
+        holds_links: whether the rows may still hold links.
     """
 
     body: Mapping[str, Any]
     rows: list[Any]
     has_next: bool
     server_now: dt.datetime
+    holds_links: bool = True
 
     @property
     def total(self) -> int | None:
@@ -313,7 +315,8 @@ class AmoClient:
         status, at = response.status_code, _server_now(response)
         if status == requests.codes.no_content:
             return Answer({}, [], has_next=False, server_now=at)
-        body = read_json(cut_links(content))
+        text = cut_links(content)
+        body = read_json(text)
         if status == requests.codes.forbidden and not isinstance(body, dict):
             # Every further request makes it worse.
             self._blocked = True
@@ -342,7 +345,7 @@ class AmoClient:
         rows = rows or []
         has_next = "next" in (_map(body.get("_links")))
         self._check_length(path, parameters, len(rows), has_next=has_next)
-        return Answer(body, rows, has_next, at)
+        return Answer(body, rows, has_next, at, holds_links(text, body))
 
     def _check_length(
         self, path: str, parameters: Mapping[str, Any], rows: int, *, has_next: bool

@@ -22,8 +22,18 @@ class AmoExtraction(Extraction):
         self.reader = reader
         self.client = reader.client
 
-    def parse(self, table: RawTable, rows: list[Any], at: dt.datetime, name: str) -> pa.Table:
+    def parse(
+        self,
+        table: RawTable,
+        rows: list[Any],
+        at: dt.datetime,
+        name: str,
+        *,
+        holds_links: bool = True,
+    ) -> pa.Table:
         """Rows as an Arrow table, without their links."""
-        for row in rows:
-            drop_links(row)
+        if holds_links:
+            # A walk through every map of every row: 2.5 microseconds a lead.
+            for row in rows:
+                drop_links(row)
         return super().parse(table, rows, at, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 # Within a string of JSON a quote has a backslash before it: a quote behind a comma that is not the
@@ -18,6 +19,11 @@ def cut_links(content: bytes) -> bytes:
     in a microsecond a lead; that saves a fifth of the memory of its rows, and 2 microseconds.
     """
     return _LINK.sub(b"", content)
+
+
+def holds_links(content: bytes, body: Mapping[str, Any]) -> bool:
+    """Whether a document may hold links beside its own: a key of that name stands in no text."""
+    return content.count(b'"_links"') > ("_links" in body)
 
 
 def drop_links(row: Any) -> None:

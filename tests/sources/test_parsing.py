@@ -381,6 +381,34 @@ def test_every_row_says_whose_it_is_and_when_it_was_received() -> None:
     assert row["received_at"] == RECEIVED_AT
 
 
+def test_values_of_json_stay_apart_whatever_they_hold() -> None:
+    table = RawTable(
+        "things",
+        "no.such.method",
+        (
+            Column("id", "id", "integer", is_required=True),
+            Column("first", "first", "json"),
+            Column("second", "some.second", "json"),
+        ),
+    )
+    values: list[Any] = [
+        *(None, "null", ",\n,", "\n", [",\n,", None], {"\n,": ",\n"}, [], {}, "", 0, False, 1.5),
+        *([[]], {"a": [{"b": "ё\\"}]}, ",", '"'),
+    ]
+    rows = [
+        {"id": number, "first": value, "some": {"second": values[-number]}}
+        for number, value in enumerate(values)
+    ]
+    parsed, quarantined = parse_rows(table, rows, "bitrix24:main", RECEIVED_AT)
+    read = [
+        [None if text is None else json.loads(text) for text in parsed.column(name).to_pylist()]
+        for name in ("first", "second")
+    ]
+    assert quarantined == []
+    assert read == [values, [values[-number] for number in range(len(values))]]
+    assert parsed.column("first").null_count == parsed.column("second").null_count == 1
+
+
 def test_no_rows_are_an_empty_table_of_the_declared_schema() -> None:
     for table in TABLES.values():
         parsed, quarantined = parse(table)

@@ -13,7 +13,7 @@ from sources.amocrm import tables
 from sources.amocrm.client import Answer
 from sources.amocrm.dictionaries import Dictionaries
 from sources.amocrm.extraction import AmoExtraction
-from sources.amocrm.links import cut_links, drop_links
+from sources.amocrm.links import cut_links, drop_links, holds_links
 from sources.amocrm.lists import LISTS
 from sources.amocrm.paging import PageReader
 from sources.connection import Tally
@@ -183,6 +183,22 @@ def test_links_of_the_apis_form_are_cut_before_they_are_read() -> None:
 def test_other_links_are_not_cut(links: Any) -> None:
     text = json.dumps({"_page": 1, "_links": links, "_embedded": {}}, separators=(",", ":"))
     assert cut_links(text.encode()) == text.encode()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"_links": {"next": {}}, "rows": [{"id": 1}]}, False),
+        ({"_links": {"next": {}}, "rows": [{"id": 1, "_links": {}}]}, True),
+        ({"rows": [{"id": 1, "_links": None}]}, True),
+        ({"rows": [{"name": 'says "_links" and \\"_links\\":'}]}, False),
+        ({}, False),
+    ],
+)
+def test_a_document_holds_links_where_others_than_its_own_are_left(
+    given: Any, expected: bool
+) -> None:
+    assert holds_links(json.dumps(given).encode(), given) is expected
 
 
 @pytest.mark.parametrize("file", sorted(BODIES.glob("*.get_*.json")), ids=lambda file: file.stem)
