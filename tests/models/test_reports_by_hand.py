@@ -413,8 +413,8 @@ def test_the_index_of_a_small_team_waits_for_three_months(company: Settings) -> 
         "and month_start_on = ?",
         MARCH,
     )
-    # 21 working days from the first recorded one on, 3 March, two of them absent.
-    assert rows == [(19, pytest.approx(6.3), "none", None)]
+    # 22 working days from 2 March on, two of them absent.
+    assert rows == [(20, pytest.approx(6.3), "none", None)]
 
 
 def test_the_workload_is_the_stock_at_the_end_of_the_day(company: Settings) -> None:

@@ -52,8 +52,8 @@ touched_moves as (
 idle_moves as (
     select
         moves.card_key,
-        count(*) as deadline_moves_count,
-        count(*) filter (where touched_moves.deadline_move_key is null) as idle_deadline_moves_count
+        count(*) as moved_deadlines_count,
+        count(*) filter (where touched_moves.deadline_move_key is null) as idle_moved_deadlines_count
     from moves
     left join touched_moves
         on moves.deadline_move_key = touched_moves.deadline_move_key
@@ -78,8 +78,8 @@ counted as (
         count(*) filter (where open_cards.planned_tasks_count = 0) as without_task_count,
         count(*) filter (where open_cards.has_overdue_task) as overdue_count,
         coalesce(sum(tasks_of_cards.tasks_count), 0) as tasks_count,
-        coalesce(sum(idle_moves.deadline_moves_count), 0) as deadline_moves_count,
-        coalesce(sum(idle_moves.idle_deadline_moves_count), 0) as idle_deadline_moves_count
+        coalesce(sum(idle_moves.moved_deadlines_count), 0) as moved_deadlines_count,
+        coalesce(sum(idle_moves.idle_moved_deadlines_count), 0) as idle_moved_deadlines_count
     from open_cards
     left join tasks_of_cards
         on open_cards.card_key = tasks_of_cards.card_key
@@ -106,8 +106,8 @@ select
     (counted.overdue_count / counted.open_cards_count)::double as overdue_share,
     counted.tasks_count::bigint as tasks_count,
     (counted.tasks_count / counted.open_cards_count)::double as tasks_per_card,
-    counted.deadline_moves_count::bigint as deadline_moves_count,
-    counted.idle_deadline_moves_count::bigint as idle_deadline_moves_count
+    counted.moved_deadlines_count::bigint as moved_deadlines_count,
+    counted.idle_moved_deadlines_count::bigint as idle_moved_deadlines_count
 from counted
 inner join employees
     on counted.current_reporting_employee_key = employees.employee_key
