@@ -53,7 +53,8 @@ idle_moves as (
     select
         moves.card_key,
         count(*) as moved_deadlines_count,
-        count(*) filter (where touched_moves.deadline_move_key is null) as idle_moved_deadlines_count
+        count(*) filter (where touched_moves.deadline_move_key is null)
+            as idle_moved_deadlines_count
     from moves
     left join touched_moves
         on moves.deadline_move_key = touched_moves.deadline_move_key
