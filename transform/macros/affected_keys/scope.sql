@@ -1,11 +1,12 @@
 {#-
-    Instants that as-of has crossed since the last complete build, from and until; an hour more,
-    since the clocks of an Asterisk show one hour twice and legs are moved to the right one.
+    Instants that as-of has crossed since the last complete build: from, until, and an hour before
+    from. The clocks of an Asterisk show one hour twice, and its legs are moved to the right one.
 -#}
 {% macro crossed_windows() -%}
     {%- set windows = run_query(
-        "select distinct strftime(last.as_of_at - interval 1 hour, '%Y-%m-%d %H:%M:%S.%f'), "
-        ~ "strftime(now.as_of_at, '%Y-%m-%d %H:%M:%S.%f') from ("
+        "select distinct strftime(last.as_of_at, '%Y-%m-%d %H:%M:%S.%f'), "
+        ~ "strftime(now.as_of_at, '%Y-%m-%d %H:%M:%S.%f'), "
+        ~ "strftime(last.as_of_at - interval 1 hour, '%Y-%m-%d %H:%M:%S.%f') from ("
         ~ as_of_by_connection() ~ ") as now inner join " ~ affected_relation('connections')
         ~ " as last on now.source_key = last.source_key and now.as_of_at <> last.as_of_at"
     ) -%}
@@ -73,8 +74,9 @@
             if column.name not in ('received_at', 'last_seen_at', 'read_at', 'owner_changed_at') -%}
             {%- for window in windows -%}
                 {%- if column.dtype | upper == 'TIMESTAMP WITH TIME ZONE' -%}
+                    {%- set since = window[2 if record.schema == 'raw_telephony' else 0] -%}
                     {%- do crossed.append(
-                        "(" ~ column.quoted ~ " > '" ~ window[0] ~ "+00'::timestamptz and "
+                        "(" ~ column.quoted ~ " > '" ~ since ~ "+00'::timestamptz and "
                         ~ column.quoted ~ " <= '" ~ window[1] ~ "+00'::timestamptz)"
                     ) -%}
                 {%- elif column.dtype | upper == 'DATE' -%}
