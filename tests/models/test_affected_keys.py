@@ -1,6 +1,7 @@
 """Built by affected keys or built whole: the tables are the same, whatever has happened between.
 
-Random companies live through days; beside them stand portals with one event each, named by it.
+Random companies live through days, the first of them without telephony, by which calls hang
+together differently; beside them stand portals with one event each, named by it.
 After each day the warehouse is built as every day, and a copy of it with --full-refresh.
 """
 
@@ -20,7 +21,7 @@ import pytest
 from orchestration.settings import Settings
 from sources.demo.store import PortalStore
 from tests.support.companies import WITHOUT_TESTS, dbt_build, warehouse
-from tests.support.days import Days, delete_record, move_cut
+from tests.support.days import RECORDS, Days, delete_record, move_cut
 from tests.support.portals import call_row, deal_row, history_row, make_portal
 from tests.support.random_companies import load_random_companies
 
@@ -63,6 +64,11 @@ _METHODS = """
     where calls.source_key = ? order by calls.call_id
 """
 _CLIENT = {"ID": 5, "NAME": "Client", "PHONE": [{"VALUE": "+79000000001"}]}
+_CLIENTS_OF_CALLS = """
+    select clients.client_id from marts.fct_calls as calls
+    inner join marts.dim_clients as clients on calls.client_key = clients.client_key
+    where calls.source_key = ? order by calls.call_id
+"""
 _MOVED_ON = {
     "deal": [deal_row(1, STAGE_ID="WON", STAGE_SEMANTIC_ID="S")],
     "stage_history": [
@@ -75,6 +81,19 @@ _WITH_CALL = {
     "deal": [deal_row(1, CONTACT_ID=5)],
     "call": [call_row(20, 30, CRM_ENTITY_TYPE="CONTACT", CRM_ENTITY_ID=5)],
 }
+
+
+def _late_call(number: int, minutes: int, entity: str) -> str:
+    """SQL: another call from the same number, of the contact with that id, or of nobody (null)."""
+    return (
+        "insert into raw_bitrix24.calls by name select source_key, "
+        f"{number} as id, 1 as portal_user_id, '+79000000001' as phone_number, "
+        f"'c{number}' as call_id, 60 as call_duration, "
+        f"date_create + interval {minutes} minutes as call_start_date, 1 as call_type, "
+        f"case when {entity} is not null then 'CONTACT' end as crm_entity_type, "
+        f"{entity} as crm_entity_id, '{{}}'::json as extra, received_at, "
+        "'2.0' as _dlt_load_id from raw_bitrix24.deals where source_key = $key"
+    )
 
 
 def _execute(sql: str) -> Callable[[duckdb.DuckDBPyConnection, str], object]:
@@ -113,17 +132,67 @@ EVENTS: Mapping[str, Event] = {
     ),
     "a_late_call": Event(
         {**_WITH_CALL, "call": []},
-        _execute(
-            "insert into raw_bitrix24.calls by name select source_key, 20 as id, "
-            "1 as portal_user_id, '+79000000001' as phone_number, 'c' as call_id, "
-            "60 as call_duration, date_create + interval 30 minutes as call_start_date, "
-            "1 as call_type, 'CONTACT' as crm_entity_type, 5 as crm_entity_id, "
-            "'{}'::json as extra, received_at, '2.0' as _dlt_load_id "
-            "from raw_bitrix24.deals where source_key = $key"
-        ),
+        _execute(_late_call(20, 30, "5")),
         _METHODS,
         [],
         [("only_open_deal", 1)],
+    ),
+    "a_late_call_that_decides_whose_a_shared_number_is": Event(
+        # Nothing but the earlier call of one of its clients changes for the call without a client.
+        {
+            "contact": [_CLIENT, {**_CLIENT, "ID": 6}],
+            "deal": [deal_row(1)],
+            "call": [call_row(21, 60)],
+        },
+        _execute(_late_call(20, 30, "6")),
+        _CLIENTS_OF_CALLS,
+        [(5,)],
+        [(6,), (6,)],
+    ),
+    "a_late_call_on_a_number_that_an_earlier_call_has_decided": Event(
+        {
+            "contact": [_CLIENT, {**_CLIENT, "ID": 6}],
+            "deal": [deal_row(1)],
+            "call": [call_row(20, 30, CRM_ENTITY_TYPE="CONTACT", CRM_ENTITY_ID=6)],
+        },
+        _execute(_late_call(21, 60, "null")),
+        _CLIENTS_OF_CALLS,
+        [(6,)],
+        [(6,), (6,)],
+    ),
+    "a_call_of_a_contact_that_no_list_has": Event(
+        {"deal": [deal_row(1)]},
+        _execute(_late_call(20, 30, "77")),
+        "select client_id from marts.dim_clients where source_key = ?",
+        [],
+        [(77,)],
+    ),
+    "the_only_call_of_a_contact_names_another": Event(
+        {
+            "deal": [deal_row(1)],
+            "call": [call_row(20, 30, CRM_ENTITY_TYPE="CONTACT", CRM_ENTITY_ID=77)],
+        },
+        _execute(
+            "update raw_bitrix24.calls set crm_entity_id = 78, _dlt_load_id = '2.0' "
+            "where source_key = $key"
+        ),
+        "select client_id from marts.dim_clients where source_key = ?",
+        [(77,)],
+        [(78,)],
+    ),
+    "an_activity_of_another_deal": Event(
+        {
+            "deal": [deal_row(1), deal_row(2)],
+            "activity": [{"ID": 30, "TYPE_ID": 2, "OWNER_TYPE_ID": 2, "OWNER_ID": 1}],
+            "call": [call_row(20, 30, CRM_ACTIVITY_ID=30)],
+        },
+        _execute(
+            "update raw_bitrix24.activities set owner_id = 2, _dlt_load_id = '2.0' "
+            "where source_key = $key"
+        ),
+        _METHODS,
+        [("bound_deal", 1)],
+        [("bound_deal", 2)],
     ),
     "a_changed_owner": Event(
         {"deal": [deal_row(1)]},
@@ -277,6 +346,7 @@ def live(
     with warehouse(settings, read_only=False) as connection:
         life.begin(connection)
         _take_out(connection, late.source_key)
+        _silence(connection)
         for name, event in EVENTS.items():
             if event.begins:
                 event.begins(connection, _key(name))
@@ -292,6 +362,7 @@ def live(
                 for change, _ in CHANGES.values():
                     connection.execute(change)
                 _put_back(connection, life.load_id)
+                _end_silence(connection, life.load_id)
             if day == 3:
                 # Its CRM's calls are built anew, and must find the exchange's.
                 for table in ("raw_bitrix24.calls", "raw_amocrm.notes"):
@@ -356,6 +427,28 @@ def _put_back(connection: duckdb.DuckDBPyConnection, load_id: str) -> None:
         values = f"* replace ('{load_id}' as _dlt_load_id)" if table.endswith("cdr") else "*"
         connection.execute(
             f"insert into {table} by name select {values} from later.exchange_{number}"
+        )
+
+
+_TELEPHONY = tuple(table for table in RECORDS if table.startswith("raw_telephony."))
+
+
+def _silence(connection: duckdb.DuckDBPyConnection) -> None:
+    """No telephony has brought a row yet, nor does before the silence ends."""
+    for number, table in enumerate(_TELEPHONY):
+        held = f"later.{table.replace('.', '__')}"
+        connection.execute(
+            f"create table later.silent_{number} as from {table} union all by name from {held}"
+        )
+        connection.execute(f"delete from {table}")
+        connection.execute(f"delete from {held}")
+
+
+def _end_silence(connection: duckdb.DuckDBPyConnection, load_id: str) -> None:
+    for number, table in enumerate(_TELEPHONY):
+        connection.execute(
+            f"insert into {table} by name select * replace ('{load_id}' as _dlt_load_id) "
+            f"from later.silent_{number}"
         )
 
 

@@ -163,6 +163,44 @@ def test_what_tables_built_by_affected_keys_read_whole_is_judged(
     assert found == CONTEXT
 
 
+def test_tables_of_cores_read_no_leaves(manifest: Mapping[str, Any]) -> None:
+    """A changed call builds no card anew: only clients may read calls (decision 0015)."""
+    # What shared_node, node and text_node write for a leaf: leaf_bit() in records.sql.
+    leaf_bit = "| 1"
+    leaf_columns = {
+        "call_key", "pbx_call_key", "row_key", "task_key", "message_key", "crm_action_key",
+        "touch_key", "talk_day_key",
+    }  # fmt: skip
+
+    def is_leaf(model: Mapping[str, Any]) -> bool:
+        config = model["config"]
+        if config.get("affected_by"):
+            return bool(leaf_columns & set(config["affected_by"]))
+        return leaf_bit in config["affected_nodes"]
+
+    def tables_of(model: Mapping[str, Any]) -> set[str]:
+        found: set[str] = set()
+        for unique_id in model["depends_on"]["nodes"]:
+            parent = manifest["nodes"].get(unique_id)
+            if parent and parent["config"]["materialized"] == "affected_keys":
+                found.add(unique_id)
+            elif parent and parent["config"]["materialized"] == "view":
+                found |= tables_of(parent)
+        return found
+
+    tables = [one for one in models(manifest) if one["config"]["materialized"] == "affected_keys"]
+    assert {
+        (model["name"], manifest["nodes"][parent]["name"])
+        for model in tables
+        if not is_leaf(model)
+        for parent in tables_of(model)
+        if is_leaf(manifest["nodes"][parent])
+    } == {
+        ("int_bitrix24__clients", "int_bitrix24__call_rows"),
+        ("int_amocrm__clients", "int_amocrm__call_rows"),
+    }
+
+
 def test_intermediate_models_read_facts_only_to_judge_them(manifest: Mapping[str, Any]) -> None:
     wrong = [
         (model["name"], parent)

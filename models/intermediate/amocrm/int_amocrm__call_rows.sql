@@ -2,7 +2,7 @@
 -- several cards is one call, represented by its lowest note.
 {{ config(
     materialized='affected_keys',
-    affected_nodes=text_node('note', "entity_type || '/' || note_id"),
+    affected_nodes=text_node('call_note', "entity_type || '/' || note_id"),
 ) }}
 
 with notes as (

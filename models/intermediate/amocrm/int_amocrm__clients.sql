@@ -1,5 +1,5 @@
 -- Contacts and companies: those that a load has seen, and those that a card, a call or a contact
--- names, seen or not.
+-- names, if no load has seen them.
 {{ config(materialized='affected_keys', affected_nodes=client_node()) }}
 
 with contacts as (
@@ -104,16 +104,20 @@ all_clients as (
     union all
     -- Of what no load has seen nobody knows whether it is gone.
     select
-        source_key,
-        client_type,
-        client_id,
+        named_rows.source_key,
+        named_rows.client_type,
+        named_rows.client_id,
         null as client_name,
         null as company_id,
         null as is_deleted,
         false as is_seen
     from named_rows
-    where client_id is not null
-    group by source_key, client_type, client_id
+    left join known
+        on named_rows.source_key = known.source_key
+        and named_rows.client_type = known.client_type
+        and named_rows.client_id = known.client_id
+    where named_rows.client_id is not null and known.client_id is null
+    group by named_rows.source_key, named_rows.client_type, named_rows.client_id
 )
 
 select

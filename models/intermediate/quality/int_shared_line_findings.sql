@@ -6,8 +6,8 @@ with calls as (
     from {{ ref('fct_calls') }}
 ),
 
-legs as (
-    select * from {{ ref('fct_call_legs') }}
+overlapping as (
+    select * from {{ ref('int_overlapping_talks') }}
 ),
 
 calls_on_shared_lines as (
@@ -144,55 +144,46 @@ q8_shared_lines as (
     where told_by_telephony.extension is null
 ),
 
--- One person in two talks at once: somebody else uses the account or the line. Legs tell who spoke
--- when, all legs of one call being one talk; of calls that only the CRM has, the call does.
-talks as (
+-- One person in two talks at once: somebody else uses the account or the line.
+overlapping_talks as (
     select
-        legs.call_key,
-        legs.talker_employee_key,
-        min(legs.answered_at) as talk_from_at,
-        max(legs.ended_at) as talk_until_at
-    from legs
-    inner join calls
-        on legs.call_key = calls.call_key
-    where calls.is_external and legs.is_answered and legs.talk_seconds > 0
-    group by legs.call_key, legs.talker_employee_key
+        overlapping.call_key,
+        overlapping.is_of_legs,
+        employees.employee_key,
+        employees.employee_name
+    from overlapping
+    inner join employees
+        on overlapping.talker_employee_key = employees.employee_key
+),
+
+-- A call that was handed over may overlap for each who spoke: it is named once. Without legs one
+-- person spoke, and a million such calls need no grouping.
+named_calls as (
+    select
+        call_key,
+        employee_key,
+        employee_name as employee_names
+    from overlapping_talks
+    where not is_of_legs
     union all
     select
         call_key,
-        talker_employee_key,
-        started_at as talk_from_at,
-        started_at + {{ seconds('total_seconds') }} as talk_until_at
-    from calls
-    where is_external and is_answered and pbx_source_key is null
+        min(employee_key) as employee_key,
+        string_agg(employee_name, ', ' order by employee_name) as employee_names
+    from overlapping_talks
+    where is_of_legs
+    group by call_key
 ),
 
-talks_in_order as (
-    select
-        *,
-        max(talk_until_at) over (
-            partition by talker_employee_key
-            order by talk_from_at, call_key
-            rows between unbounded preceding and 1 preceding
-        ) as earlier_ends_at
-    from talks
-),
-
--- A call that was handed over may overlap for each who spoke: it is named once.
 overlapping_calls as (
     select
         calls.source_key,
         calls.shown_id,
-        min(talks_in_order.talker_employee_key) as employee_key,
-        string_agg(employees.employee_name, ', ' order by employees.employee_name)
-            as employee_names
-    from talks_in_order
+        named_calls.employee_key,
+        named_calls.employee_names
+    from named_calls
     inner join calls
-        on talks_in_order.call_key = calls.call_key
-    inner join employees
-        on talks_in_order.talker_employee_key = employees.employee_key
-    where talks_in_order.talk_from_at < talks_in_order.earlier_ends_at
-    group by calls.source_key, calls.shown_id
+        on named_calls.call_key = calls.call_key
 ),
 
 q8_overlapping_calls as (

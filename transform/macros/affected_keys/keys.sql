@@ -3,6 +3,15 @@
     (select key from {{ affected_relation('keys') }} where kind = '{{ kind }}')
 {%- endmacro %}
 
+{#- The keys of all cores that affected leaves read. -#}
+{% macro wide_keys_of(kind) -%}
+    (select key from {{ affected_relation('wide_keys') }} where kind = '{{ kind }}')
+{%- endmacro %}
+
+{% macro leaf_kinds_of_keys() -%}
+    {{ return(['call', 'task', 'message', 'action', 'touch', 'talk_day']) }}
+{%- endmacro %}
+
 {#- Which kind of keys a column holds. -#}
 {% macro kind_of_column(column) -%}
     {{ return({
@@ -10,7 +19,7 @@
         'call_key': 'call', 'pbx_call_key': 'call', 'row_key': 'call',
         'contact_key': 'client', 'contact_client_key': 'client',
         'task_key': 'task', 'message_key': 'message', 'crm_action_key': 'action',
-        'touch_key': 'touch',
+        'touch_key': 'touch', 'talk_day_key': 'talk_day',
     }[column]) }}
 {%- endmacro %}
 
@@ -38,34 +47,40 @@
     ]) }}
 {%- endmacro %}
 
-{#- The keys of the affected records, as tables have them. -#}
+{#- The keys of the affected records, as tables have them, and those of the cores they read. -#}
 {% macro gather_keys() -%}
     {%- set keys = affected_relation('keys') -%}
-    {%- for kind, table, parts in [
-        ('card', 'raw_bitrix24__deals', ['source_key', 'id']),
-        ('card', 'raw_bitrix24__leads', ['source_key', "'lead'", 'id']),
-        ('card', 'raw_amocrm__leads', ['source_key', 'id']),
-        ('client', 'raw_bitrix24__contacts', ['source_key', "'contact'", 'id']),
-        ('client', 'raw_amocrm__contacts', ['source_key', "'contact'", 'id']),
-        ('call', 'raw_bitrix24__calls', ['source_key', 'id']),
-        ('call', 'raw_amocrm__notes', ['source_key', 'id']),
-    ] -%}
-        {%- do run_query(
-            "insert into " ~ keys ~ " select '" ~ kind ~ "', " ~ hash_key(parts) ~ " from "
-            ~ affected_relation(table)
-        ) -%}
-    {%- endfor -%}
-    {%- for own in tables_with_own_keys() -%}
-        {%- do run_query(
-            "insert into " ~ keys ~ " select distinct '" ~ own.kind ~ "', " ~ own.key
-            ~ " from intermediate." ~ own.table ~ " where " ~ own.condition
-        ) -%}
+    {%- set wide_keys = affected_relation('wide_keys') -%}
+    {%- for record in record_tables() -%}
+        {%- for kind, name, parts in [
+            ('card', 'raw_bitrix24__deals', ['source_key', 'id']),
+            ('card', 'raw_bitrix24__leads', ['source_key', "'lead'", 'id']),
+            ('card', 'raw_amocrm__leads', ['source_key', 'id']),
+            ('client', 'raw_bitrix24__contacts', ['source_key', "'contact'", 'id']),
+            ('client', 'raw_amocrm__contacts', ['source_key', "'contact'", 'id']),
+            ('call', 'raw_bitrix24__calls', ['source_key', 'id']),
+            ('call', 'raw_amocrm__notes', ['source_key', 'id']),
+        ] if name == record.name -%}
+            {%- do run_query(
+                "insert into " ~ keys ~ " select '" ~ kind ~ "', " ~ hash_key(parts) ~ " from "
+                ~ affected_relation(name)
+            ) -%}
+            {%- if kind != 'call' -%}
+                {%- do run_query(
+                    "insert into " ~ wide_keys ~ " select '" ~ kind ~ "', " ~ hash_key(parts)
+                    ~ " from " ~ raw_relation(record) ~ " where " ~ record.node ~ " in (from "
+                    ~ affected_relation('wide_nodes') ~ ")"
+                ) -%}
+            {%- endif -%}
+        {%- endfor -%}
     {%- endfor -%}
     {%- do run_query(
-        "insert into " ~ keys ~ " select 'touch', case kind when 'call' then "
-        ~ hash_key(["'call'", 'key']) ~ " else key end from " ~ keys
-        ~ " where kind in ('call', 'action')"
+        "insert into " ~ keys ~ " select 'touch', " ~ hash_key(["'call'", 'key']) ~ " from " ~ keys
+        ~ " where kind = 'call'"
     ) -%}
+    {%- for own in tables_with_own_keys() -%}
+        {%- do add_own_keys(own, 'intermediate.' ~ own.table ~ ' where ' ~ own.condition) -%}
+    {%- endfor -%}
     {%- set counts = run_query(
         'select kind, count(*) from ' ~ keys
         ~ " where kind in ('card', 'call', 'client') group by kind order by kind"
@@ -76,6 +91,44 @@
         'Only what hangs together with changed records is built: '
         ~ (told | join(', ') if told else 'nothing') ~ '.', info=true
     ) -%}
+{%- endmacro %}
+
+{#- Keys that a table has made itself: of its rows before, and of those that a build gives it. -#}
+{% macro add_own_keys(own, rows) -%}
+    {%- set keys = affected_relation('keys') -%}
+    {%- do run_query(
+        "insert into " ~ keys ~ " select distinct '" ~ own.kind ~ "', " ~ own.key ~ " from " ~ rows
+    ) -%}
+    {%- if own.kind in ('action', 'call') -%}
+        {%- do run_query(
+            "insert into " ~ keys ~ " select distinct 'touch', "
+            ~ (hash_key(["'call'", own.key]) if own.kind == 'call' else own.key) ~ " from " ~ rows
+        ) -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+    A talker's day. Of a table whose rows are compared with one another by such a key (`read_by`),
+    the keys are affected of which any row has really changed; its readers get all rows of these.
+-#}
+{% macro talk_day_key() -%}
+    (hash(talker_employee_key, talk_on) >> 4)::bigint
+{%- endmacro %}
+
+{#- Which of these keys have other rows now; before the rows of a table are replaced. -#}
+{% macro add_changed_keys(column, rows_now) -%}
+    {%- set rows_before = affected_relation(model.name ~ '__before') -%}
+    {%- do run_query(
+        'create or replace table ' ~ rows_before ~ ' as select * from ' ~ this ~ ' where '
+        ~ is_of_keys()
+    ) -%}
+    {%- do run_query(
+        "insert into " ~ affected_relation('keys') ~ " select distinct '" ~ kind_of_column(column)
+        ~ "', " ~ column ~ " from ((select * from " ~ rows_now ~ " except select * from "
+        ~ rows_before ~ ") union all (select * from " ~ rows_before ~ " except select * from "
+        ~ rows_now ~ "))"
+    ) -%}
+    {%- do run_query('drop table ' ~ rows_before) -%}
 {%- endmacro %}
 
 {#- The node of planned work: a task, or an activity of Bitrix24. -#}

@@ -47,8 +47,74 @@
     {{ return(false) }}
 {%- endmacro %}
 
-{#- A model's SQL (or compiled Python) over the twins of its parents. -#}
-{% macro over_twins(code, parents) -%}
+{#- Whether a table built by affected keys holds leaves: calls, planned work, messages, touches. -#}
+{% macro is_leaf_model(node) -%}
+    {%- if node.config.get('affected_by') -%}
+        {{ return(kind_of_column(node.config.affected_by[0]) in leaf_kinds_of_keys()) }}
+    {%- endif -%}
+    {{ return('| ' ~ leaf_bit() in node.config.affected_nodes) }}
+{%- endmacro %}
+
+{#-
+    Whether a parent exists a third time: as the rows of all cores that affected leaves read, though
+    most of them are not affected themselves. Tables of leaves have none.
+-#}
+{% macro has_wide_twin(unique_id) -%}
+    {%- if not has_twin(unique_id) -%}
+        {{ return(false) }}
+    {%- elif unique_id.startswith('source.') -%}
+        {%- set node = graph.sources[unique_id] -%}
+        {{ return(node.identifier not in leaf_table_names().get(node.schema, [])) }}
+    {%- endif -%}
+    {%- set node = graph.nodes[unique_id] -%}
+    {%- if node.config.materialized == 'affected_keys' -%}
+        {{ return(not is_leaf_model(node)) }}
+    {%- endif -%}
+    {%- for parent in node.depends_on.nodes -%}
+        {%- if has_wide_twin(parent) -%}
+            {{ return(true) }}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(false) }}
+{%- endmacro %}
+
+{#- The parents of tables of leaves that need a wide twin, through views; asked once in a build. -#}
+{% macro wide_twins() -%}
+    {%- set found = {} -%}
+    {%- for node in graph.nodes.values()
+        if node.resource_type == 'model' and node.config.materialized == 'affected_keys'
+        and is_leaf_model(node) -%}
+        {%- do add_wide_parents(node, found) -%}
+    {%- endfor -%}
+    {{ return(found.values() | list) }}
+{%- endmacro %}
+
+{% macro add_wide_parents(node, found) -%}
+    {%- for unique_id in node.depends_on.nodes
+        if unique_id not in found and has_wide_twin(unique_id) -%}
+        {%- do found.update({unique_id: twin_name(unique_id)}) -%}
+        {%- if unique_id.startswith('model.') and graph.nodes[unique_id].config.materialized == 'view' -%}
+            {%- do add_wide_parents(graph.nodes[unique_id], found) -%}
+        {%- endif -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro twin_name(unique_id) -%}
+    {%- set node = node_of(unique_id) -%}
+    {{ return(
+        node.schema ~ '__' ~ node.identifier if unique_id.startswith('source.') else node.name
+    ) }}
+{%- endmacro %}
+
+{% macro wide_relation(name) -%}
+    {{ return(affected_relation('wide__' ~ name)) }}
+{%- endmacro %}
+
+{#-
+    A model's SQL (or compiled Python) over the twins of its parents; that of leaves, and of what
+    they read through views, over the wide ones.
+-#}
+{% macro over_twins(code, parents, is_wide) -%}
     {%- set ns = namespace(code=code) -%}
     {%- for unique_id in parents -%}
         {%- if has_twin(unique_id) -%}
@@ -58,9 +124,9 @@
                 database=node.database, schema=node.schema,
                 identifier=node.identifier if is_source else node.alias
             ) -%}
-            {%- set twin = affected_relation(
-                node.schema ~ '__' ~ node.identifier if is_source else node.name
-            ) -%}
+            {%- set twin = wide_relation(twin_name(unique_id))
+                if is_wide and has_wide_twin(unique_id)
+                else affected_relation(twin_name(unique_id)) -%}
             {%- set ns.code = ns.code | replace(whole | string, twin | string) -%}
             {%- set ns.code = ns.code | replace(
                 (whole | string) | replace('"', '\\"'), (twin | string) | replace('"', '\\"')

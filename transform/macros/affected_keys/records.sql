@@ -1,19 +1,41 @@
 {#-
     Which raw rows belong together. A row stands for a node (a deal, a contact, a call …) and names
-    others; whatever hangs together in this graph is built anew together. Nodes are 64-bit hashes:
-    two that collide are built together once too often, nothing else.
+    others. Nodes are 64-bit hashes: two that collide are built together once too often, nothing
+    else. Their lowest bits tell of which ring they are. Leaves (calls, activities, rows of
+    telephony) name cores (cards, clients, numbers and what else there is): who reads a leaf reads
+    the cores that it names, but no core's table reads leaves; scope.sql says what follows from it.
 -#}
+{% macro leaf_kinds() -%}
+    {{ return(['call', 'call_note', 'activity', 'pbx', 'pbx_row', 'link']) }}
+{%- endmacro %}
+
+{#- The bit of leaves, that of numbers and that of clients. -#}
+{% macro leaf_bit() -%}{{ return(1) }}{%- endmacro %}
+{% macro number_bit() -%}{{ return(2) }}{%- endmacro %}
+{% macro client_bit() -%}{{ return(4) }}{%- endmacro %}
+
+{% macro hashed_node(kind, hashed) -%}
+    {%- if kind in leaf_kinds() -%}{%- set bit = leaf_bit() -%}
+    {%- elif kind == 'e164' -%}{%- set bit = number_bit() -%}
+    {%- elif kind in ('contact', 'company') -%}{%- set bit = client_bit() -%}
+    {%- else -%}{%- set bit = 0 -%}
+    {%- endif -%}
+    ((hash('{{ kind }}', {{ hashed }}) >> 3) << 3) | {{ bit }}
+{%- endmacro %}
+
 {% macro node(kind, id) -%}
-    case when {{ id }} is not null then hash('{{ kind }}', source_key, ({{ id }})::bigint) end
+    case when {{ id }} is not null
+        then {{ hashed_node(kind, 'source_key, (' ~ id ~ ')::bigint') }} end
 {%- endmacro %}
 
 {% macro text_node(kind, id) -%}
-    case when {{ id }} is not null then hash('{{ kind }}', source_key, ({{ id }})::varchar) end
+    case when {{ id }} is not null
+        then {{ hashed_node(kind, 'source_key, (' ~ id ~ ')::varchar') }} end
 {%- endmacro %}
 
 {#- Ids and numbers that two systems share: no source_key. -#}
 {% macro shared_node(kind, id) -%}
-    case when nullif({{ id }}, '') is not null then hash('{{ kind }}', {{ id }}) end
+    case when nullif({{ id }}, '') is not null then {{ hashed_node(kind, id) }} end
 {%- endmacro %}
 
 {#- The node of a record that is named by the name of its list, as the loader's own tables do. -#}
@@ -27,6 +49,19 @@
         when '{{ name }}' then {{ node(kind, id) }}
         {% endfor %}
     end
+{%- endmacro %}
+
+{#- What only notes of amoCRM that are calls name. -#}
+{% macro of_call_note(named) -%}
+    case when note_type in ('call_in', 'call_out') then {{ named }} end
+{%- endmacro %}
+
+{#- The node of a note of amoCRM: calls are leaves, comments and messages belong to their card. -#}
+{% macro note_node(id) -%}
+    coalesce(
+        {{ of_call_note(text_node('call_note', "entity_type || '/' || " ~ id)) }},
+        {{ text_node('note', "entity_type || '/' || " ~ id) }}
+    )
 {%- endmacro %}
 
 {#-
@@ -54,11 +89,20 @@
     }) }}
 {%- endmacro %}
 
+{#- Those of them whose rows are leaves without exception. -#}
+{% macro leaf_table_names() -%}
+    {{ return({
+        'raw_bitrix24': ['calls', 'activities', 'activity_bindings', 'activity_versions'],
+        'raw_telephony': record_table_names()['raw_telephony'],
+    }) }}
+{%- endmacro %}
+
 {#-
     The raw tables whose rows are followed, with
     node: what a row belongs to; links: what it names; lists: the same as lists of nodes;
     phones, phone_lists: the texts of numbers in it; by_content: true where rows carry no load id,
-    so that a change is found by comparing.
+    so that a change is found by comparing; is_child: true where a row names one core at most and
+    is named by nothing; also: what a row may have been before it changed.
     Every other raw table (dictionaries, people, the company's rules) is context: see context.sql.
 -#}
 {% macro record_tables() %}
@@ -102,13 +146,13 @@
         {'table': 'activity_bindings', 'node': node('activity', 'activity_id'),
             'links': [bound_card]},
         {'table': 'activity_versions', 'node': node('activity', 'id'), 'by_content': true},
-        {'table': 'stage_history', 'node': node('entry', 'id'),
+        {'table': 'stage_history', 'is_child': true, 'node': node('entry', 'id'),
             'links': [node('deal', 'owner_id')]},
-        {'table': 'lead_stage_history', 'node': node('lead_entry', 'id'),
+        {'table': 'lead_stage_history', 'is_child': true, 'node': node('lead_entry', 'id'),
             'links': [node('lead', 'owner_id')]},
         {'table': 'deal_versions', 'node': node('deal', 'id'), 'by_content': true},
         {'table': 'lead_versions', 'node': node('lead', 'id'), 'by_content': true},
-        {'table': 'product_rows', 'node': node('product_row', 'id'), 'links': [
+        {'table': 'product_rows', 'is_child': true, 'node': node('product_row', 'id'), 'links': [
             "case owner_type when 'D' then " ~ node('deal', 'owner_id') ~ " end",
         ]},
         {'table': 'timeline_comments', 'node': node('comment', 'id'), 'links': [comment_card]},
@@ -118,7 +162,7 @@
             ~ " when starts_with(card, 'L_') then " ~ node('lead', 'try_cast(substr(card, 3) as bigint)')
             ~ " end)",
         ]},
-        {'table': 'task_history', 'node': node('task_entry', 'id'),
+        {'table': 'task_history', 'is_child': true, 'node': node('task_entry', 'id'),
             'links': [node('task', 'task_id')]},
         {'table': 'invoices', 'node': node('invoice', 'id'), 'links': [
             node('contact', 'nullif(contact_id, 0)'), node('company', 'nullif(company_id, 0)'),
@@ -139,11 +183,15 @@
             ~ node('company', 'try_cast(company as bigint)') ~ ")",
         ], 'phone_lists': [field_values('custom_fields_values', 'PHONE')]},
         {'table': 'companies', 'node': node('company', 'id')},
-        {'table': 'events', 'node': text_node('event', 'id'), 'links': [amocrm_entity]},
-        {'table': 'notes', 'node': text_node('note', "entity_type || '/' || id"), 'links': [
-            amocrm_entity, node('note', 'id'),
-            shared_node('link', json_path_text('params', '$.uniq')),
-        ], 'phones': [json_path_text('params', '$.phone')]},
+        {'table': 'events', 'is_child': true, 'node': text_node('event', 'id'),
+            'links': [amocrm_entity]},
+        {'table': 'notes', 'node': note_node('id'), 'links': [
+            amocrm_entity, of_call_note(node('call_note', 'id')),
+            of_call_note(shared_node('link', json_path_text('params', '$.uniq'))),
+        ], 'phones': [of_call_note(json_path_text('params', '$.phone'))], 'also': [
+            text_node('note', "entity_type || '/' || id"),
+            text_node('call_note', "entity_type || '/' || id"),
+        ]},
         {'table': 'tasks', 'node': node('task', 'id'), 'links': [amocrm_entity]},
         {'table': 'deleted_leads', 'node': node('deal', 'id')},
         {'table': 'deleted_records', 'node': "case when entity = 'leads' then " ~ node('deal', 'id')
@@ -194,6 +242,9 @@
                 'phones': one.get('phones', []),
                 'phone_lists': one.get('phone_lists', []),
                 'by_content': one.get('by_content', false),
+                'is_child': one.get('is_child', false),
+                'also': one.get('also', []),
+                'is_leaf': one.table in leaf_table_names().get(schema, []),
             }) %}
         {% endfor %}
     {% endfor %}

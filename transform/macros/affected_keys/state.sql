@@ -16,7 +16,9 @@
     {%- for name, columns in {
         'contexts': 'context_name varchar, has_changed boolean',
         'keys': 'kind varchar, key bigint',
+        'wide_keys': 'kind varchar, key bigint',
         'nodes': 'node ubigint',
+        'wide_nodes': 'node ubigint',
         'seeds': 'node ubigint',
     }.items() -%}
         {%- do run_query(
@@ -36,14 +38,26 @@
     {%- elif last.rows[0][1] != rules_of_affected_keys() -%}
         {%- set reason.text = 'another version of callfunnel or DuckDB has built before' -%}
     {%- endif -%}
+    {#- Without all models there may be no wide twins of what the selected ones read. -#}
+    {%- set wide_names = wide_twins() if builds_all_models() else [] -%}
+    {%- do run_query(
+        "create or replace table " ~ affected_relation('wide_twins')
+        ~ " as select unnest(['" ~ (wide_names | join("', '")) ~ "']) as twin_name"
+    ) -%}
     {%- for record in record_tables() -%}
-        {%- do run_query(
-            'create or replace table ' ~ affected_relation(record.name) ~ ' as select * from '
-            ~ raw_relation(record) ~ ' limit 0'
-        ) -%}
+        {%- set twins = [affected_relation(record.name)] -%}
+        {%- if record.name in wide_names -%}
+            {%- do twins.append(wide_relation(record.name)) -%}
+        {%- endif -%}
+        {%- for twin in twins -%}
+            {%- do run_query(
+                'create or replace table ' ~ twin ~ ' as select * from ' ~ raw_relation(record)
+                ~ ' limit 0'
+            ) -%}
+        {%- endfor -%}
     {%- endfor -%}
     {%- if reason.text == '' -%}
-        {%- set reason.text = find_affected_keys() -%}
+        {%- set reason.text = find_affected_keys(wide_names) -%}
     {%- endif -%}
     {%- do run_query(
         "create or replace table " ~ affected_relation('plan') ~ " as select '" ~ invocation_id
@@ -153,13 +167,13 @@
         ~ invocation_id ~ "' and is_whole and model_name in (" ~ names | join(', ') ~ ")"
     ).rows[0][0] -%}
     {%- if not is_incremental or legs_are_new -%}
-        {%- for name in ['links', 'mentions'] -%}
+        {%- for name in ['core_links', 'leaf_links', 'children', 'mentions'] -%}
             {%- do run_query(
                 'create or replace table ' ~ affected_relation(name) ~ ' (node ubigint, '
-                ~ ('linked' if name == 'links' else 'mentioned') ~ ' ubigint)'
+                ~ ('mentioned' if name == 'mentions' else 'linked') ~ ' ubigint)'
             ) -%}
         {%- endfor -%}
-        {%- do add_links(false) -%}
+        {%- do add_links() -%}
     {%- endif -%}
     {%- for record in record_tables() -%}
         {%- set relation = raw_relation(record) -%}
