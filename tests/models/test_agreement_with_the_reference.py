@@ -20,9 +20,9 @@ from tests.support.companies import WITHOUT_TESTS, dbt_build, warehouse
 from tests.support.random_accounts import differences_of_accounts
 from tests.support.random_companies import RandomCompanies, load_random_companies
 
-PORTALS = 120
+PORTALS = 100
 PORTALS_LONG = 1500
-MIXTURES = 120
+MIXTURES = 100
 MIXTURES_LONG = 1000
 
 

@@ -18,7 +18,13 @@ from orchestration.settings import Settings
 from sources.demo.amocrm.store import AmoStore
 from sources.demo.store import PortalStore
 from tests.support.amo_accounts import LOST, client_row, lead_row, make_account
-from tests.support.companies import dbt_build, load_company_rules, make_company, warehouse
+from tests.support.companies import (
+    WITHOUT_TESTS,
+    dbt_build,
+    load_company_rules,
+    make_company,
+    warehouse,
+)
 from tests.support.portals import NOON, at, call_row, deal_row, history_row, make_portal
 from tests.support.raw import write_raw
 from tests.support.raw_amocrm import write_raw_amocrm
@@ -348,7 +354,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         write_raw_amocrm(connection, {SHOP: shop})
         write_past(connection)
     load_company_rules(settings)
-    dbt_build(settings)
+    dbt_build(settings, *WITHOUT_TESTS)
     return settings
 
 

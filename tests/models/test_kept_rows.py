@@ -12,7 +12,13 @@ from orchestration.settings import Settings
 from sources.bitrix24.details import ACTIVITY_BINDINGS, PRODUCT_ROWS, TIMELINE_COMMENTS, Owner
 from sources.bookkeeping import Books, EntityLoad
 from sources.demo.store import PortalStore
-from tests.support.companies import dbt_build, load_company_rules, make_company, warehouse
+from tests.support.companies import (
+    WITHOUT_TESTS,
+    dbt_build,
+    load_company_rules,
+    make_company,
+    warehouse,
+)
 from tests.support.portals import NOON, at, call_row, deal_row, history_row, make_portal
 from tests.support.raw import clock_of, mark_read, write_raw
 
@@ -236,7 +242,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         write_raw(connection, {MAIN: store})
         write_past(connection, store)
     load_company_rules(settings)
-    dbt_build(settings)
+    dbt_build(settings, *WITHOUT_TESTS)
     return settings
 
 

@@ -228,7 +228,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         cut = NOON + dt.timedelta(days=10)
         write_raw_telephony(connection, {OFFICE: Pbx(cut, {"asterisk_cdr": [LEG]})})
     load_company_rules(settings)
-    dbt_build(settings)
+    dbt_build(settings, *WITHOUT_TESTS)
     return settings
 
 

@@ -31,7 +31,13 @@ import pytest
 
 from orchestration.settings import Settings
 from sources.demo.store import PortalStore
-from tests.support.companies import dbt_build, load_company_rules, make_company, warehouse
+from tests.support.companies import (
+    WITHOUT_TESTS,
+    dbt_build,
+    load_company_rules,
+    make_company,
+    warehouse,
+)
 from tests.support.portals import at, call_row, deal_row, history_row, make_portal
 from tests.support.raw import write_raw
 
@@ -127,7 +133,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     ):
         write_raw(connection, {"bitrix24:main": store})
     load_company_rules(settings)
-    dbt_build(settings)
+    dbt_build(settings, *WITHOUT_TESTS)
     return settings
 
 

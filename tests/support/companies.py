@@ -206,6 +206,8 @@ def dbt_build(
             **settings.dbt_environment(),
             "CALLFUNNEL_WAREHOUSE": str(link),
             "CALLFUNNEL_TEMP_DIR": str(desk / "tmp"),
+            # A second log of what is captured here: 0.8 CPU seconds a build.
+            "DBT_LOG_LEVEL_FILE": "none",
             **({"DBT_PARTIAL_PARSE_FILE_PATH": str(parsed)} if parsed.exists() else {}),
             **(environment or {}),
         },
