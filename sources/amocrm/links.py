@@ -22,8 +22,12 @@ def cut_links(content: bytes) -> bytes:
 
 
 def holds_links(content: bytes, body: Mapping[str, Any]) -> bool:
-    """Whether a document may hold links beside its own: a key of that name stands in no text."""
-    return content.count(b'"_links"') > ("_links" in body)
+    """Whether a document may hold links beside its own.
+
+    A text that says the name has a backslash before its quotes. The name itself may be written with
+    escapes, of letters below 256.
+    """
+    return content.count(b'"_links"') > ("_links" in body) or b"\\u00" in content
 
 
 def drop_links(row: Any) -> None:

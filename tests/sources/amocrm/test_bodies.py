@@ -201,6 +201,14 @@ def test_a_document_holds_links_where_others_than_its_own_are_left(
     assert holds_links(json.dumps(given).encode(), given) is expected
 
 
+def test_a_name_in_escapes_may_be_that_of_links() -> None:
+    text = rb'{"rows": [{"id": 1, "\u005flinks": {}}]}'
+    assert holds_links(text, json.loads(text))
+    cyrillic = json.dumps({"rows": [{"name": "Заявка"}]}).encode()
+    assert b"\\u04" in cyrillic
+    assert not holds_links(cyrillic, {})
+
+
 @pytest.mark.parametrize("file", sorted(BODIES.glob("*.get_*.json")), ids=lambda file: file.stem)
 def test_documented_bodies_lose_links_alone(file: Path) -> None:
     given = json.loads(file.read_text())
