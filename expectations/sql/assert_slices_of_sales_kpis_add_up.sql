@@ -47,7 +47,7 @@ months as (
         metric_name,
         source_key,
         sum(numerator) as numerator,
-        count(*) filter (where numerator is null) as unknown_count
+        max_by(numerator is not null, starts_on) as is_known_to_the_end
     from whole
     where period_type = 'month'
     group by metric_name, source_key
@@ -79,4 +79,4 @@ inner join months
     on behind.metric_name = months.metric_name
     and behind.source_key = months.source_key
 -- A stale telephony leaves the last periods unknown.
-where behind.contribution <> coalesce(months.numerator, 0) and months.unknown_count = 0
+where behind.contribution <> coalesce(months.numerator, 0) and months.is_known_to_the_end

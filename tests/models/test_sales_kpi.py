@@ -15,7 +15,7 @@ from sources.demo.store import PortalStore
 from tests.conftest import DemoRun
 from tests.reference.kpi import Event, PeriodType, compared, events, period_of, value
 from tests.reference.records import read_store
-from tests.reference.rules import Rules
+from tests.reference.rules import Rules, local_date
 from tests.reference.stages import closes
 from tests.support.companies import warehouse
 
@@ -70,8 +70,7 @@ def company_amounts(demo_run: DemoRun) -> dict[int, Decimal | None]:
     won_on: dict[int, dt.date] = {}
     for close in closes(portal, RULES):
         if close.outcome == "won" and close.ended_at is None:
-            instant = dt.datetime.fromtimestamp(close.closed_at / 1e6, tz=dt.UTC)
-            won_on[close.deal_id] = (instant + dt.timedelta(hours=3)).date()
+            won_on[close.deal_id] = local_date(close.closed_at, RULES)
     known = rates()
     found: dict[int, Decimal | None] = {}
     with PortalStore(demo_run.store, read_only=True) as store:

@@ -11,16 +11,16 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
-from zoneinfo import ZoneInfo
 
 from tests.reference.records import Portal
-from tests.reference.rules import SECOND, Rules
+from tests.reference.rules import SECOND, Rules, local_date
 from tests.reference.stages import (
     Visit,
     closes,
     known_deals,
     known_leads,
     repeat_deals,
+    run_start,
     visits_by_card,
 )
 
@@ -70,27 +70,18 @@ def events(
     return [*_of_leads(portal, rules), *_of_deals(portal, rules, amounts, stage_roles)]
 
 
-def _local_day(rules: Rules, instant: int) -> dt.date:
-    zone = ZoneInfo(rules.time_zone)
-    return dt.datetime.fromtimestamp(instant / SECOND, tz=zone).date()
-
-
 def _of_leads(portal: Portal, rules: Rules) -> Iterator[Event]:
     stays_by_card = visits_by_card(portal, rules)
     for lead in known_leads(portal, rules):
         stays = stays_by_card["lead", lead.id]
-        day = _local_day(rules, lead.date_create)
+        day = local_date(lead.date_create, rules)
         yield Event("requests", day, stays[0].category_id)
         for stay in stays:
-            yield Event("stage_entries", _local_day(rules, stay.entered_at), stay.category_id)
+            yield Event("stage_entries", local_date(stay.entered_at, rules), stay.category_id)
         if stays[-1].semantics == "won":
             yield Event("requests_qualified_so_far", day, stays[0].category_id)
-            first = next(
-                stay
-                for number, stay in enumerate(stays)
-                if all(later.semantics == "won" for later in stays[number:])
-            )
-            yield Event("qualified", _local_day(rules, first.entered_at), first.category_id)
+            converted_on = local_date(run_start(stays, len(stays) - 1), rules)
+            yield Event("qualified", converted_on, stays[-1].category_id)
 
 
 def _of_deals(
@@ -112,7 +103,7 @@ def _of_deals(
         def creation(name: str, first: Visit = first, created_at: int = deal.date_create) -> Event:
             return Event(
                 name,
-                _local_day(rules, created_at),
+                local_date(created_at, rules),
                 first.category_id,
                 in_totals=rules.role_of(first.category_id) in WORK,
             )
@@ -126,15 +117,15 @@ def _of_deals(
                 made.day,
                 made.category_id,
                 in_totals=made.in_totals,
-                lead_day=_local_day(rules, lead.date_create),
+                lead_day=local_date(lead.date_create, rules),
             )
         role = rules.role_of(last.category_id)
         if last.semantics == "open" and role in WORK:
             yield creation("deals_created_open_so_far")
-            yield Event("open_cards", _local_day(rules, rules.cut_of(portal)), last.category_id)
+            yield Event("open_cards", local_date(rules.cut_of(portal), rules), last.category_id)
         if last.semantics == "won" and role == "sales":
             yield creation("deals_created_won_so_far")
-            won_at = _run_began(stays)
+            won_at = run_start(stays, len(stays) - 1)
             for age in EQUAL_AGES:
                 if won_at - deal.date_create <= age * DAY_SECONDS * SECOND:
                     yield creation(f"deals_created_won_in_{age}_days")
@@ -142,7 +133,7 @@ def _of_deals(
         role = rules.role_of(close.category_id)
         if not close.is_counted or role == "ignore":
             continue
-        day = _local_day(rules, close.closed_at)
+        day = local_date(close.closed_at, rules)
         is_sale = role == "sales"
         amount = amounts[close.deal_id]
         contributions: dict[str, Decimal | None] = {close.outcome: Decimal(1)}
@@ -164,20 +155,11 @@ def _entries(
     for stay in stays:
         if rules.role_of(stay.category_id) == "ignore":
             continue
-        day = _local_day(rules, stay.entered_at)
+        day = local_date(stay.entered_at, rules)
         yield Event("stage_entries", day, stay.category_id)
         roles = stage_roles.get((stay.category_id, stay.stage_id or ""), ())
         if "key" in roles:
             yield Event("key_stage_entries", day, stay.category_id)
-
-
-def _run_began(stays: list[Visit]) -> int:
-    began = stays[-1].entered_at
-    for stay in reversed(stays):
-        if (stay.semantics, stay.category_id) != (stays[-1].semantics, stays[-1].category_id):
-            break
-        began = stay.entered_at
-    return began
 
 
 def value(

@@ -29,3 +29,8 @@
             then {{ hash_key(parts) }}
     end
 {%- endmacro %}
+
+{#- Whether a role is among those of a stage (dim_stages.stage_roles: names between commas). -#}
+{% macro has_role(stage_roles, role) -%}
+    contains(',' || {{ stage_roles }} || ',', ',{{ role }},')
+{%- endmacro %}

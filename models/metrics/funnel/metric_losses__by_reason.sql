@@ -41,7 +41,7 @@ last_open as (
         closes.deal_close_key,
         max_by(visits.stage_key, visits.visit_number) as stage_key,
         min(visits.entered_at) filter (
-            where contains(',' || stages.stage_roles || ',', ',proposal,')
+            where {{ has_role('stages.stage_roles', 'proposal') }}
         ) as proposed_at
     from closes
     inner join visits

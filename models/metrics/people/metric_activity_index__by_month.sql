@@ -18,29 +18,8 @@ report as (
     where is_as_of_day
 ),
 
-absences as (
-    select * from {{ ref('dim_absences') }}
-),
-
-employees as (
-    select * from {{ ref('dim_employees') }}
-),
-
 absent_days as (
-    select
-        employees.person_key as employee_key,
-        {{ date_series('absences.from_on', '(absences.until_on - 1)') }}::date as date_day
-    from absences
-    inner join employees
-        on absences.employee_key = employees.employee_key
-),
-
-absent as (
-    select
-        employee_key,
-        date_day
-    from absent_days
-    group by employee_key, date_day
+    select * from {{ ref('int_absent_days') }}
 ),
 
 first_days as (
@@ -63,14 +42,14 @@ working as (
     select
         days_of_sellers.employee_key,
         dates.month_start_on,
-        count(*) filter (where dates.is_working_day and absent.date_day is null)
+        count(*) filter (where dates.is_working_day and absent_days.date_day is null)
             as working_days_count
     from days_of_sellers
     inner join dates
         on days_of_sellers.date_day = dates.date_day
-    left join absent
-        on days_of_sellers.employee_key = absent.employee_key
-        and days_of_sellers.date_day = absent.date_day
+    left join absent_days
+        on days_of_sellers.employee_key = absent_days.person_key
+        and days_of_sellers.date_day = absent_days.date_day
     group by days_of_sellers.employee_key, dates.month_start_on
 ),
 

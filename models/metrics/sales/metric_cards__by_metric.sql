@@ -79,8 +79,8 @@ work_visits as (
     select
         visits.*,
         pipelines.pipeline_role,
-        contains(',' || stages.stage_roles || ',', ',key,') as is_key_stage,
-        contains(',' || stages.stage_roles || ',', ',qualified,') as is_qualified_stage
+        {{ has_role('stages.stage_roles', 'key') }} as is_key_stage,
+        {{ has_role('stages.stage_roles', 'qualified') }} as is_qualified_stage
     from visits
     inner join pipelines
         on visits.pipeline_key = pipelines.pipeline_key
@@ -389,7 +389,7 @@ contributions as (
     select
         '{{ metric_name }}' as metric_name,
         open_cards.source_key,
-        connections.as_of_on as happened_on,
+        connections.report_as_of_on as happened_on,
         open_cards.pipeline_key,
         open_cards.stage_key,
         open_cards.current_reporting_employee_key as reporting_employee_key,

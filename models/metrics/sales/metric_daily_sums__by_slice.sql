@@ -1,5 +1,12 @@
 -- What R1 adds up: the sum of every metric by day and slice. Deals by origin stand here once for
 -- each type of period, since their origin depends on it.
+{% set slices = [
+    ('all', "'all'", '0'),
+    ('pipeline', "''", 'coalesce(pipeline_key, 0)'),
+    ('employee', "''", 'reporting_employee_key'),
+    ('department', 'department_name', '0'),
+    ('source', 'source_name', '0'),
+] -%}
 with card_metrics as (
     select * from {{ ref('metric_cards__by_metric') }}
 ),
@@ -48,7 +55,7 @@ origins as (
     where card_metrics.metric_name = 'deals_created'
 ),
 
-events as (
+counted as (
     select
         metric_name,
         'all' as period_type,
@@ -58,9 +65,8 @@ events as (
         is_in_totals,
         reporting_employee_key,
         source_name,
-        sum(contribution) as value
+        contribution
     from card_metrics
-    group by all
     union all
     select
         'closed' as metric_name,
@@ -71,10 +77,9 @@ events as (
         is_in_totals,
         reporting_employee_key,
         source_name,
-        sum(contribution) as value
+        contribution
     from card_metrics
     where metric_name in ('won', 'lost')
-    group by all
     union all
     select
         metric_name,
@@ -85,78 +90,55 @@ events as (
         is_in_totals,
         reporting_employee_key,
         source_name,
-        sum(contribution) as value
+        contribution
     from origins
+),
+
+summed as (
+    select
+        metric_name,
+        period_type,
+        source_key,
+        happened_on,
+        pipeline_key,
+        is_in_totals,
+        reporting_employee_key,
+        source_name,
+        sum(contribution) as daily_value
+    from counted
     group by all
+),
+
+events as (
+    select
+        summed.*,
+        employees.department_name
+    from summed
+    inner join employees
+        on summed.reporting_employee_key = employees.employee_key
 ),
 
 -- Slices multiply sums of days, not cards.
 sliced as (
+    {% for slice_type, slice_value, slice_key in slices -%}
     select
         metric_name,
         period_type,
         source_key,
         happened_on,
-        'all' as slice_type,
-        'all' as slice_value,
-        0::bigint as slice_key,
-        sum(value) as value
+        '{{ slice_type }}' as slice_type,
+        {{ slice_value }} as slice_value,
+        {{ slice_key }}::bigint as slice_key,
+        sum(daily_value) as daily_value
     from events
+    {%- if slice_type != 'pipeline' %}
     where is_in_totals
+    {%- endif %}
     group by all
+    {%- if not loop.last %}
     union all
-    select
-        metric_name,
-        period_type,
-        source_key,
-        happened_on,
-        'pipeline' as slice_type,
-        '' as slice_value,
-        coalesce(pipeline_key, 0) as slice_key,
-        sum(value) as value
-    from events
-    group by all
-    union all
-    select
-        metric_name,
-        period_type,
-        source_key,
-        happened_on,
-        'employee' as slice_type,
-        '' as slice_value,
-        reporting_employee_key as slice_key,
-        sum(value) as value
-    from events
-    where is_in_totals
-    group by all
-    union all
-    select
-        events.metric_name,
-        events.period_type,
-        events.source_key,
-        events.happened_on,
-        'department' as slice_type,
-        employees.department_name as slice_value,
-        0 as slice_key,
-        sum(events.value) as value
-    from events
-    inner join employees
-        on events.reporting_employee_key = employees.employee_key
-    where events.is_in_totals
-    group by all
-    union all
-    select
-        metric_name,
-        period_type,
-        source_key,
-        happened_on,
-        'source' as slice_type,
-        source_name as slice_value,
-        0 as slice_key,
-        sum(value) as value
-    from events
-    where is_in_totals
-    group by all
+    {% endif %}
+    {%- endfor %}
 )
 
 select
@@ -172,5 +154,5 @@ select
     slice_value,
     case when slice_type = 'pipeline' then nullif(slice_key, 0) end as pipeline_key,
     case when slice_type = 'employee' then slice_key end as reporting_employee_key,
-    value::decimal(24, 4) as daily_value
+    daily_value::decimal(24, 4) as daily_value
 from sliced

@@ -198,7 +198,7 @@ described as (
         pipelines.pipeline_name,
         stages.stage_name,
         stages.stage_position,
-        stages.stage_roles,
+        coalesce({{ has_role('stages.stage_roles', 'key') }}, false) as is_on_key_stage,
         {{ seconds_between('open_cards.stage_entered_at', 'connections.as_of_at') }}
             as stage_seconds,
         last_changes.last_change_at,
@@ -307,8 +307,8 @@ select
     weighed.next_task_key,
     weighed.next_deadline_at,
     coalesce(weighed.next_deadline_at < weighed.as_of_at, false) as has_overdue_task,
-    contains(',' || weighed.stage_roles || ',', ',key,') as is_on_key_stage,
-    contains(',' || weighed.stage_roles || ',', ',key,')
+    weighed.is_on_key_stage,
+    weighed.is_on_key_stage
     and weighed.days_on_stage >= weighed.forgotten_days
     and coalesce(weighed.days_since_touch >= weighed.forgotten_days, true) as is_forgotten,
     case

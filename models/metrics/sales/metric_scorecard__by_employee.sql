@@ -23,7 +23,7 @@ of_sellers as (
         kpi.*,
         sellers.employee_name,
         sellers.department_name,
-        coalesce(definitions.better, 'lower') as better,
+        coalesce(definitions.best_end, 'lower') as best_end,
         definitions.denominator_metric is null and definitions.metric_name is not null as is_sum,
         coalesce(definitions.factor, 1) as factor
     from kpi
@@ -55,7 +55,7 @@ ranked as (
                 then rank() over (
                     partition by metric_name, period_key, source_key, department_name
                     order by
-                        case better when 'higher' then -value else value end asc nulls last
+                        case best_end when 'higher' then -value else value end asc nulls last
                 )
         end as department_rank,
         count(value) over (

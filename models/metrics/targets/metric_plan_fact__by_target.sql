@@ -30,8 +30,8 @@ stages as (
     select * from {{ ref('dim_stages') }}
 ),
 
-absences as (
-    select * from {{ ref('dim_absences') }}
+absent_days as (
+    select * from {{ ref('int_absent_days') }}
 ),
 
 dates as (
@@ -107,51 +107,36 @@ days_of_targets as (
     from targets
 ),
 
-absent_days as (
-    select
-        employees.person_key as reporting_employee_key,
-        {{ date_series('absences.from_on', '(absences.until_on - 1)') }}::date as date_day
-    from absences
-    inner join employees
-        on absences.employee_key = employees.employee_key
-),
-
-absent as (
-    select
-        reporting_employee_key,
-        date_day
-    from absent_days
-    group by reporting_employee_key, date_day
-),
-
 -- Goals reach beyond the days that dim_dates knows.
-working_days as (
+company_days as (
     select
-        days_of_targets.target_key,
-        count(*) filter (where case
-            when calendar.date_day is not null then calendar.from_minute is not null
-            else working_hours.from_minute is not null
-        end) as company_days_count,
-        count(*) filter (where absent.date_day is null and case
-            when calendar.date_day is not null then calendar.from_minute is not null
-            else working_hours.from_minute is not null
-        end) as working_days_count,
-        count(*) filter (
-            where absent.date_day is null and days_of_targets.date_day < dates.date_day and case
-                when calendar.date_day is not null then calendar.from_minute is not null
-                else working_hours.from_minute is not null
-            end
-        ) as passed_working_days_count
+        days_of_targets.*,
+        case
+            when calendar.date_day is not null then calendar.from_minute
+            else working_hours.from_minute
+        end is not null as is_working_day
     from days_of_targets
-    cross join dates
     left join working_hours
         on isodow(days_of_targets.date_day) = working_hours.weekday_number
     left join calendar
         on days_of_targets.date_day = calendar.date_day
-    left join absent
-        on days_of_targets.reporting_employee_key = absent.reporting_employee_key
-        and days_of_targets.date_day = absent.date_day
-    group by days_of_targets.target_key
+),
+
+working_days as (
+    select
+        company_days.target_key,
+        count(*) as company_days_count,
+        count(*) filter (where absent_days.date_day is null) as working_days_count,
+        count(*) filter (
+            where absent_days.date_day is null and company_days.date_day < dates.date_day
+        ) as passed_working_days_count
+    from company_days
+    cross join dates
+    left join absent_days
+        on company_days.reporting_employee_key = absent_days.person_key
+        and company_days.date_day = absent_days.date_day
+    where company_days.is_working_day
+    group by company_days.target_key
 ),
 
 -- Whose numbers a target sums; 0 is everybody's.
@@ -222,9 +207,8 @@ measured as (
         dates.date_day as as_of_on,
         targets.ends_on <= dates.date_day as is_finished,
         targets.starts_on <= dates.date_day and targets.ends_on > dates.date_day as is_current,
-        working_days.company_days_count,
-        working_days.working_days_count,
-        working_days.passed_working_days_count,
+        coalesce(working_days.working_days_count, 0) as working_days_count,
+        coalesce(working_days.passed_working_days_count, 0) as passed_working_days_count,
         case
             when targets.target_kind = 'goal' then targets.target_value
             when working_days.company_days_count > 0
@@ -240,7 +224,7 @@ measured as (
         end as fact_value
     from targets
     cross join dates
-    inner join working_days
+    left join working_days
         on targets.target_key = working_days.target_key
     left join facts
         on targets.target_key = facts.target_key
