@@ -9,8 +9,8 @@ Of a company that works in Bitrix24 alone, at two sizes, a tenth and the whole:
 5. beside it pandas, which attributes calls to open deals only.
 
 CPU seconds and peak memory of processes of their own. What is held against bounds is the engine's
-share: less what the same build takes with hardly any rows, which is dbt's own work on 280 models.
-A bound that is broken makes the exit code 1.
+share: less what the same build takes with hardly any rows, which is dbt's own work on some 300
+models. A bound that is broken makes the exit code 1.
 """
 
 from __future__ import annotations
