@@ -85,7 +85,7 @@ with compared as (
             ) as cards
             inner join {{ ref('dim_pipelines') }} as pipelines
                 on cards.pipeline_key = pipelines.pipeline_key
-            where pipelines.pipeline_role in ('sales', 'setter')
+            where pipelines.pipeline_role in ('sales', 'setter', 'lead')
         ) as held
 )
 

@@ -1,4 +1,5 @@
--- Comments on cards, all systems; of the text only the length.
+-- Comments on cards, all systems; of the text only the length, and a key by which equal ones are
+-- told.
 {{ config(materialized='affected_keys', affected_nodes=card_node()) }}
 
 with bitrix24 as (
@@ -24,5 +25,6 @@ select
     case when employee_id is not null then {{ hash_key(['source_key', 'employee_id']) }} end
         as employee_key,
     written_at,
-    text_length
+    text_length,
+    text_key
 from unioned

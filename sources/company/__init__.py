@@ -23,6 +23,7 @@ from sources.company.rules import (
 __all__ = ["SCHEMAS", "Company", "CompanyRules", "company", "read_company"]
 
 _TEXT, _INTEGER = pa.string(), pa.int64()
+_DOUBLE = pa.float64()
 _MONEY = pa.decimal128(18, 2)
 _TARGET = (
     pa.field("metric", _TEXT),
@@ -59,6 +60,24 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("company", _TEXT),
             pa.field("forgotten_days", _INTEGER),
             pa.field("open_cards_limit", _INTEGER),
+            pa.field("health_cards_min", _INTEGER),
+            pa.field("turbulence_share", _DOUBLE),
+            pa.field("accumulation_factor", _DOUBLE),
+            pa.field("accumulation_share", _DOUBLE),
+            pa.field("insufficiency_share", _DOUBLE),
+            pa.field("graveyard_share", _DOUBLE),
+            pa.field("graveyard_days", _INTEGER),
+            pa.field("signal_cases_min", _INTEGER),
+            pa.field("short_call_seconds", _INTEGER),
+            pa.field("short_calls_factor", _DOUBLE),
+            pa.field("record_months_min", _INTEGER),
+            pa.field("few_calls_share", _DOUBLE),
+            pa.field("many_wins_share", _DOUBLE),
+            pa.field("trace_minutes", _INTEGER),
+            pa.field("untraced_factor", _DOUBLE),
+            pa.field("canned_repeats", _INTEGER),
+            pa.field("canned_share", _DOUBLE),
+            pa.field("alarm_drop_share", _DOUBLE),
         ]
     ),
     "working_hours": pa.schema(

@@ -195,6 +195,24 @@ class ReportsSection(_Strict):
 
     forgotten_days: int = Field(default=20, ge=1, le=3650)
     open_cards_limit: int = Field(default=60, ge=1, le=100_000)
+    health_cards_min: int = Field(default=20, ge=1, le=100_000)
+    turbulence_share: float = Field(default=0.15, gt=0, le=1)
+    accumulation_factor: float = Field(default=2, gt=0, le=100)
+    accumulation_share: float = Field(default=0.4, gt=0, le=1)
+    insufficiency_share: float = Field(default=0.8, gt=0, le=10)
+    graveyard_share: float = Field(default=0.2, gt=0, le=1)
+    graveyard_days: int = Field(default=30, ge=1, le=3650)
+    signal_cases_min: int = Field(default=20, ge=1, le=100_000)
+    short_call_seconds: int = Field(default=20, ge=1, le=3600)
+    short_calls_factor: float = Field(default=2, gt=0, le=100)
+    record_months_min: int = Field(default=6, ge=1, le=120)
+    few_calls_share: float = Field(default=0.7, gt=0, le=1)
+    many_wins_share: float = Field(default=1.2, gt=0, le=100)
+    trace_minutes: int = Field(default=60, ge=1, le=10_080)
+    untraced_factor: float = Field(default=1.5, gt=0, le=100)
+    canned_repeats: int = Field(default=5, ge=2, le=1000)
+    canned_share: float = Field(default=0.5, gt=0, le=1)
+    alarm_drop_share: float = Field(default=0.3, gt=0, le=1)
 
 
 class PublishSection(_Strict):

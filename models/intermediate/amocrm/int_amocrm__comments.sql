@@ -17,7 +17,8 @@ select
     notes.entity_id as card_id,
     notes.created_by_id as employee_id,
     notes.created_at as written_at,
-    length(trim({{ json_path_text('notes.params', '$.text') }})) as text_length
+    length(trim({{ json_path_text('notes.params', '$.text') }})) as text_length,
+    {{ hash_key(["lower(trim(" ~ json_path_text('notes.params', '$.text') ~ "))"]) }} as text_key
 from notes
 inner join connections
     on notes.source_key = connections.source_key

@@ -381,7 +381,7 @@ contributions as (
     where touches.touch_type = '{{ touch_type }}'
     {% endfor -%}
     {% for metric_name, contribution in {
-        'open_cards': '1',
+        'open_cards': "case when open_cards.card_type = 'deal' then 1 end",
         'open_amount': 'open_cards.company_amount',
         'forgotten_cards': 'case when open_cards.is_forgotten then 1 end',
     }.items() -%}

@@ -13,7 +13,7 @@ leads as (
 
 pipelines as (
     select * from {{ ref('dim_pipelines') }}
-    where pipeline_role in ('sales', 'setter')
+    where pipeline_role in ('sales', 'setter', 'lead')
 ),
 
 stages as (
