@@ -26,7 +26,6 @@ calls as (
 
 touches as (
     select * from {{ ref('fct_touches') }}
-    where touch_type in ('meeting', 'task')
 ),
 
 payments as (
@@ -80,7 +79,8 @@ work_visits as (
         visits.*,
         pipelines.pipeline_role,
         {{ has_role('stages.stage_roles', 'key') }} as is_key_stage,
-        {{ has_role('stages.stage_roles', 'qualified') }} as is_qualified_stage
+        {{ has_role('stages.stage_roles', 'qualified') }} as is_qualified_stage,
+        {{ has_role('stages.stage_roles', 'proposal') }} as is_proposal_stage
     from visits
     inner join pipelines
         on visits.pipeline_key = pipelines.pipeline_key
@@ -172,6 +172,23 @@ requests as (
         on deal_requests.card_key = deal_qualifications.card_key
 ),
 
+-- A request is handled with the first touch of a person.
+handled_requests as (
+    select
+        requests.card_key,
+        requests.source_key,
+        requests.pipeline_key,
+        requests.stage_key,
+        min_by(touches.reporting_employee_key, (touches.touched_at, touches.touch_key))
+            as reporting_employee_key,
+        min_by(touches.touched_on, (touches.touched_at, touches.touch_key)) as handled_on
+    from requests
+    inner join touches
+        on requests.card_key = touches.card_key
+    group by
+        requests.card_key, requests.source_key, requests.pipeline_key, requests.stage_key
+),
+
 created_deals as (
     select
         deals.*,
@@ -250,6 +267,17 @@ contributions as (
     from requests
     union all
     select
+        'requests_handled' as metric_name,
+        source_key,
+        handled_on as happened_on,
+        pipeline_key,
+        stage_key,
+        reporting_employee_key,
+        card_key,
+        1 as contribution
+    from handled_requests
+    union all
+    select
         'requests_qualified_so_far' as metric_name,
         source_key,
         requested_on as happened_on,
@@ -310,9 +338,12 @@ contributions as (
         card_key,
         1 as contribution
     from work_visits
+    {% for metric_name, condition in {
+        'key_stage_entries': 'is_key_stage', 'proposals': 'is_proposal_stage',
+    }.items() -%}
     union all
     select
-        'key_stage_entries' as metric_name,
+        '{{ metric_name }}' as metric_name,
         source_key,
         entered_on as happened_on,
         pipeline_key,
@@ -321,7 +352,8 @@ contributions as (
         card_key,
         1 as contribution
     from work_visits
-    where is_key_stage
+    where {{ condition }}
+    {% endfor -%}
     {% for metric_name, outcome, contribution in [
         ('won', 'won', '1'),
         ('won_amount', 'won', 'company_amount'),
