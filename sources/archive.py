@@ -77,6 +77,8 @@ def write_archive(
     source_key: str,
     cut_at: dt.datetime,
     tables: Iterable[ArchivedTable],
+    *,
+    system: str | None = None,
 ) -> dict[str, int]:
     """Archive the rows of one connection that the archive does not hold yet.
 
@@ -91,17 +93,20 @@ def write_archive(
         source_key: `<system>:<connection>`, whose rows.
         cut_at: the system's clock at the start of this load; names the files.
         tables: what to archive; a table that raw does not have is passed over.
+        system: the folder, where the schema is not that of the connection's own system.
 
     Returns:
         The number of rows written by table, where there were any.
     """
-    system, _, connection_name = source_key.partition(":")
+    own_system, _, connection_name = source_key.partition(":")
+    if system is not None:
+        connection_name = f"{own_system}.{connection_name}"
     written: dict[str, int] = {}
     for table in tables:
         columns = column_types(connection, schema, table.table)
         if not columns:
             continue
-        place = folder / system / table.table / connection_name
+        place = folder / (system or own_system) / table.table / connection_name
         _make_folder(folder, place)
         for leftover in place.glob(".*.tmp"):
             leftover.unlink()

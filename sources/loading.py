@@ -14,7 +14,16 @@ import dlt
 from sources.archive import write_archive
 from sources.bookkeeping import Books, EntityLoad, open_books
 from sources.company import Company, company
-from sources.connection import Connector, Cut, Entity, Reported, Request, Tally
+from sources.connection import (
+    Connector,
+    Cut,
+    Entity,
+    Reported,
+    Request,
+    Tally,
+    raw_schema,
+)
+from sources.derived.forecasts import FORECASTS
 from sources.errors import SourceError
 from sources.history import observe
 from sources.pipelines import finish_pending, forget_lost_warehouse, run
@@ -317,6 +326,15 @@ def _archive(load: _Load) -> None:
             books.source_key,
             load.cut.at,
             load.connector.archived,
+        )
+        write_archive(
+            books.connection,
+            load.options.archive_dir,
+            raw_schema("derived"),
+            books.source_key,
+            load.cut.at,
+            [FORECASTS],
+            system="derived",
         )
 
 

@@ -17,6 +17,7 @@
             ~ flags.WHICH ~ "', null from raw_derived.builds"
         ) -%}
         {%- if flags.WHICH in ('build', 'run') -%}
+            {%- do keep_forecasts() -%}
             {%- do begin_affected_keys() -%}
         {%- endif -%}
     {%- endif -%}
