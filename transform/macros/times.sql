@@ -102,3 +102,16 @@
         else '61+'
     end
 {%- endmacro %}
+
+{#- The band of SPEC R5 that a talk lies in; `unknown` where its length is not told. -#}
+{% macro talk_band(talk_seconds) -%}
+    case
+        when {{ talk_seconds }} is null then 'unknown'
+        when {{ talk_seconds }} < 1 then '0'
+        when {{ talk_seconds }} <= 10 then '1-10'
+        when {{ talk_seconds }} <= 20 then '11-20'
+        when {{ talk_seconds }} < 40 then '21-39'
+        when {{ talk_seconds }} < 120 then '40-119'
+        else '120+'
+    end
+{%- endmacro %}

@@ -199,6 +199,12 @@ described as (
         stages.stage_name,
         stages.stage_position,
         coalesce({{ has_role('stages.stage_roles', 'key') }}, false) as is_on_key_stage,
+        coalesce(
+            {% for role in ['proposal', 'contract', 'invoice'] -%}
+            {{ has_role('stages.stage_roles', role) }}{{ ' or ' if not loop.last }}
+            {%- endfor %},
+            false
+        ) as is_to_push,
         {{ seconds_between('open_cards.stage_entered_at', 'connections.as_of_at') }}
             as stage_seconds,
         last_changes.last_change_at,
@@ -330,7 +336,15 @@ select
         when weighed.weight_share is not null then 'pipeline'
         else 'unknown'
     end as weight_basis,
-    (weighed.weight_share * weighed.company_amount)::decimal(18, 2) as weighted_amount
+    (weighed.weight_share * weighed.company_amount)::decimal(18, 2) as weighted_amount,
+    case
+        when weighed.is_to_push
+            then rank() over (
+                partition by
+                    weighed.source_key, weighed.current_reporting_employee_key, weighed.is_to_push
+                order by coalesce(weighed.weight_share * weighed.company_amount, 0) desc
+            )
+    end as push_rank
 from weighed
 left join employees
     on weighed.current_reporting_employee_key = employees.employee_key
