@@ -167,6 +167,9 @@ select
     (figures.stay_days_sum / nullif(figures.ended_count, 0))::double as stay_days_mean,
     figures.stay_days_median::double as stay_days_median,
     figures.stay_days_p90::double as stay_days_p90,
+    before.ended_count::bigint as previous_ended_count,
+    (before.stay_days_sum / nullif(before.ended_count, 0))::double as previous_stay_days_mean,
+    before.stay_days_median::double as previous_stay_days_median,
     coalesce(card_figures.ended_cards_count, 0)::bigint as ended_cards_count,
     card_figures.card_days_median::double as card_days_median,
     figures.open_now_count::bigint as open_now_count,
@@ -182,6 +185,11 @@ left join card_figures
     and figures.month_start_on = card_figures.month_start_on
     and figures.slice_type = card_figures.slice_type
     and figures.slice_key = card_figures.slice_key
+left join figures as before
+    on figures.stage_key = before.stage_key
+    and figures.slice_type = before.slice_type
+    and figures.slice_key = before.slice_key
+    and (figures.month_start_on - interval 1 month)::date = before.month_start_on
 left join employees
     on figures.slice_type = 'employee'
     and figures.slice_key = employees.employee_key

@@ -1,5 +1,6 @@
 -- R24: every number of a seller beside the company's and the place in the department. The company's
--- is the mean of its sellers for sums, its own ratio for ratios.
+-- is the mean of its sellers for sums, its own ratio for ratios. The activity index (R14) stands in
+-- the months.
 with kpi as (
     select * from {{ ref('metric_sales_kpi__by_period') }}
     where period_type <> 'day'
@@ -16,6 +17,50 @@ definitions as (
 plan_fact as (
     select * from {{ ref('metric_plan_fact__by_target') }}
     where target_kind = 'goal' and target_for = 'employee' and stage_key is null
+),
+
+activity as (
+    select * from {{ ref('metric_activity_index__by_month') }}
+),
+
+periods as (
+    select * from {{ ref('dim_periods') }}
+    where period_type = 'month'
+),
+
+indices as (
+    select
+        {{ hash_key(['activity.activity_index_key', "'scorecard'"]) }} as scorecard_key,
+        'activity_index' as metric_name,
+        periods.period_key,
+        periods.period_type,
+        periods.starts_on,
+        periods.ends_on,
+        periods.is_finished,
+        periods.is_current,
+        sellers.source_key,
+        activity.reporting_employee_key,
+        activity.employee_name,
+        activity.department_name,
+        (100 * activity.points_per_working_day)::decimal(24, 4) as numerator,
+        activity.points_at_100::decimal(24, 4) as denominator,
+        activity.activity_index as value,
+        avg(activity.activity_index) over (partition by activity.month_start_on) as company_value,
+        case
+            when activity.activity_index is not null
+                then rank() over (
+                    partition by activity.month_start_on, activity.department_name
+                    order by -activity.activity_index asc nulls last
+                )
+        end as department_rank,
+        count(activity.activity_index) over (
+            partition by activity.month_start_on, activity.department_name
+        ) as department_sellers_count
+    from activity
+    inner join periods
+        on activity.month_start_on = periods.starts_on
+    inner join sellers
+        on activity.reporting_employee_key = sellers.employee_key
 ),
 
 of_sellers as (
@@ -98,3 +143,11 @@ left join plan_fact
     and ranked.reporting_employee_key = plan_fact.reporting_employee_key
     and ranked.period_type = plan_fact.period_type
     and ranked.starts_on = plan_fact.starts_on
+union all
+select
+    indices.*,
+    null as plan_value,
+    null as reached_share,
+    null as growth_share,
+    null as growth_note
+from indices
