@@ -125,7 +125,9 @@ def portal(path: Path) -> PortalStore:
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     root = tmp_path_factory.mktemp("by_hand")
-    settings = make_company(root, files=FILES)
+    settings = make_company(
+        root, files=FILES, reports={"health_cards_min": 1, "graveyard_days": 29}
+    )
     settings.make_folders()
     with (
         portal(root / "portal.sqlite") as store,
@@ -323,6 +325,135 @@ def test_what_is_in_work_now(company: Settings) -> None:
         (5, 29, "15-30", "never", True, True, "pipeline", 2, 3, "pipeline"),
     ]
     assert [float(row[10]) if row[10] is not None else None for row in rows] == [133.33, None]
+
+
+def test_what_a_pipeline_suffers_from(company: Settings) -> None:
+    rows = asked(
+        company,
+        "select left(employee_name, 4), health_check, stage_name, numerator, denominator, "
+        "measured_value, limit_value, pipeline_measured_value, cards_count, is_ill "
+        "from metrics.metric_funnel_health__by_check "
+        "where pipeline_name = 'Sales' order by employee_name nulls first, health_check",
+    )
+    found = {
+        row[:3]: tuple(
+            pytest.approx(float(value), abs=1e-4) if value is not None else None
+            for value in row[3:9]
+        )
+        + (row[9],)
+        for row in rows
+    }
+    cycle = 3.5
+    assert {key: value for key, value in found.items() if key[0] is None} == {
+        # Two cards are open, both untouched for 29 days and more, without a task.
+        (None, "dead_cards", None): (2, 2, 1, 0.2, 1, 2, True),
+        # Deal 3 by its plan, deal 5 at once, each with a chance of 2 in 3; 2 wins in 90 days.
+        (None, "expected_wins", None): (
+            4 / 3,
+            2 / 90 * cycle,
+            4 / 3 / (2 / 90 * cycle),
+            0.8,
+            4 / 3 / (2 / 90 * cycle),
+            2,
+            False,
+        ),
+        (None, "full_stage", rows[2][2]): (1, 2, 0.5, 0.4, 0.5, 2, True),
+        # Two left WORK in the pipeline's 30 days, after 2 and 3 days there: 15 days to clear it.
+        (None, "slow_stage", "Work"): (1, 2 / 30, 15, 5, 15, 2, True),
+        # Of five moves deal 4's went over a stage; losses are no moves along the pipeline.
+        (None, "turbulent_moves", None): (1, 5, 0.2, 0.15, 0.2, 4, True),
+    }
+    assert {key: value for key, value in found.items() if key[0] == "Bori"} == {
+        ("Bori", "dead_cards", None): (1, 1, 1, 0.2, 1, 1, True),
+        ("Bori", "expected_wins", None): (
+            2 / 3,
+            0,
+            None,
+            0.8,
+            4 / 3 / (2 / 90 * cycle),
+            1,
+            None,
+        ),
+        ("Bori", "full_stage", "New"): (1, 1, 1, 0.4, 0.5, 1, True),
+        # Of his only deal 2 left it: 30 days to clear it, against twice the median of all, 1.5.
+        ("Bori", "slow_stage", "New"): (1, 1 / 30, 30, 3, 15, 1, True),
+        ("Bori", "turbulent_moves", None): (0, 1, 0, 0.15, 0.2, 1, False),
+    }
+
+
+def test_a_funnel_at_equal_age_waits_until_every_card_is_so_old(company: Settings) -> None:
+    # March ends on the day before as-of: none of its cards can be 30 days old.
+    assert asked(company, "select * from metrics.metric_funnel_at_age__by_stage") == []
+
+
+def test_cycles_run_from_creation_to_the_win(company: Settings) -> None:
+    rows = asked(
+        company,
+        "select slice_type, left(slice_value, 4), won_count, cycle_days_sum, cycle_days_mean, "
+        "cycle_days_median, previous_won_count from metrics.metric_cycles__by_month order by 1",
+    )
+    assert [(row[0], *row[2:]) for row in rows] == [
+        (slice_type, 2, 7.0, 3.5, 3.5, None)
+        for slice_type in ("all", "department", "employee", "product")
+    ]
+
+
+def test_the_forecast_is_what_was_won_and_the_chances_of_what_is_expected(
+    company: Settings,
+) -> None:
+    rows = asked(
+        company,
+        "select period_type, left(employee_name, 4), won_count, expected_deals_count, "
+        "expected_count, expected_amount, late_count, forecast_count, forecast_amount "
+        "from metrics.metric_forecast__by_period where expected_deals_count > 0 order by 1, 2",
+    )
+    # Deal 3 is planned for Friday 3 April, deal 5 is expected at once and has no amount.
+    anna, boris = (0, 1, 2 / 3, 0, 2 / 3, 2 / 3, 0), (0, 1, 2 / 3, 133.33, 0, 2 / 3, 133.33)
+    assert [(row[0], row[1], *map(float, row[2:])) for row in rows] == [
+        ("day", "Anna", *map(pytest.approx, anna)),
+        ("month", "Anna", *map(pytest.approx, anna)),
+        ("month", "Bori", *map(pytest.approx, boris)),
+        ("week", "Anna", *map(pytest.approx, anna)),
+        ("week", "Bori", *map(pytest.approx, boris)),
+    ]
+
+
+def test_the_call_register_names_stage_and_method(company: Settings) -> None:
+    rows = asked(
+        company,
+        "select system_call_id, left(employee_name, 4), talk_band, register.match_method, "
+        "stage_name, register.card_url is not null "
+        "from metrics.metric_call_register__by_call as register "
+        "inner join marts.fct_calls using (call_key) order by 1",
+    )
+    assert rows == [
+        ("call-1", "Anna", "120+", "bound_deal", "Work", True),
+        ("call-2", "Bori", "40-119", "bound_deal", "Work", True),
+        ("call-3", "Bori", "120+", "bound_deal", "Work", True),
+        ("call-4", "Anna", "40-119", "unknown_number", None, False),
+        ("call-5", "Anna", "0", "bound_deal", "New", True),
+    ]
+
+
+def test_the_sheet_of_the_morning(company: Settings) -> None:
+    rows = asked(
+        company,
+        "select left(employee_name, 4), sheet_part, item_type, due_on, due_basis, metric_name "
+        "from metrics.metric_operative_sheet__by_item order by 1, 2, 3",
+    )
+    assert rows == [
+        ("Anna", "today", "expected_close", dt.date(2026, 4, 1), "pipeline", None),
+        ("Anna", "today", "norm", dt.date(2026, 4, 1), None, "calls"),
+        ("Bori", "next_7_days", "expected_close", dt.date(2026, 4, 3), "planned", None),
+    ]
+
+
+def test_the_push_list_is_by_chance_times_amount(company: Settings) -> None:
+    rows = asked(
+        company,
+        "select stage_name, push_rank from metrics.metric_open_cards__by_card order by 1",
+    )
+    assert rows == [("New", None), ("Work", 1)]
 
 
 def test_plans_stand_beside_what_was_done(company: Settings) -> None:

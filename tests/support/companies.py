@@ -60,6 +60,7 @@ def make_company(
     zone: str = "Europe/Moscow",
     files: Mapping[str, str] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
+    reports: Mapping[str, float] | None = None,
 ) -> Settings:
     """A company's folder with rules, and settings that point at it.
 
@@ -70,6 +71,7 @@ def make_company(
         zone: the company's.
         files: further files of the company's folder.
         options: rules of single connections, beside or in place of the usual ones.
+        reports: thresholds of reports.
     """
     folder = root / "companies" / name
     folder.mkdir(parents=True)
@@ -77,6 +79,8 @@ def make_company(
     sections = "\n".join(_section(one, given.get(one, {})) for one in connections)
     sections = sections or "[connections]"
     rules = RULES.format(zone=zone, connections=sections)
+    if reports:
+        rules += "\n[reports]\n" + "".join(f"{name} = {value}\n" for name, value in reports.items())
     (folder / "company.toml").write_text(rules, encoding="utf-8")
     for file, text in (files or {}).items():
         (folder / file).write_text(text, encoding="utf-8")

@@ -376,8 +376,8 @@ checks as (
         'turbulent_moves' as health_check,
         coalesce(turbulence.moved_cards_count, 0) as cards_count,
         null::bigint as stage_key,
-        turbulence.turbulent_moves_count::decimal(24, 4) as numerator,
-        turbulence.moves_count::decimal(24, 4) as denominator,
+        turbulence.turbulent_moves_count::double as numerator,
+        turbulence.moves_count::double as denominator,
         rules.turbulence_share as limit_value,
         null as limit_basis
     from described
@@ -392,8 +392,8 @@ checks as (
         'slow_stage' as health_check,
         described.open_cards_count as cards_count,
         picked.stage_key,
-        picked.stage_cards_count::decimal(24, 4) as numerator,
-        picked.exits_per_day::decimal(24, 4) as denominator,
+        picked.stage_cards_count::double as numerator,
+        picked.exits_per_day::double as denominator,
         rules.accumulation_factor * picked.stay_days_median as limit_value,
         'stay_days_median' as limit_basis
     from described
@@ -409,8 +409,8 @@ checks as (
         'full_stage' as health_check,
         described.open_cards_count as cards_count,
         picked.stage_key,
-        picked.stage_cards_count::decimal(24, 4) as numerator,
-        described.open_cards_count::decimal(24, 4) as denominator,
+        picked.stage_cards_count::double as numerator,
+        described.open_cards_count::double as denominator,
         rules.accumulation_share as limit_value,
         null as limit_basis
     from described
@@ -426,14 +426,14 @@ checks as (
         'expected_wins' as health_check,
         described.open_cards_count as cards_count,
         null::bigint as stage_key,
-        described.expected_wins::decimal(24, 4) as numerator,
+        described.expected_wins::double as numerator,
         (
             described.cycle_days
             * coalesce(
                 daily_goals.wins_per_day,
                 coalesce(three_months.wins_count, 0) / described.three_months_days
             )
-        )::decimal(24, 4) as denominator,
+        )::double as denominator,
         rules.insufficiency_share as limit_value,
         case
             when daily_goals.wins_per_day is not null then 'goal' else 'three_month_mean'
@@ -453,8 +453,8 @@ checks as (
         'dead_cards' as health_check,
         described.open_cards_count as cards_count,
         null::bigint as stage_key,
-        described.dead_cards_count::decimal(24, 4) as numerator,
-        described.open_cards_count::decimal(24, 4) as denominator,
+        described.dead_cards_count::double as numerator,
+        described.open_cards_count::double as denominator,
         rules.graveyard_share as limit_value,
         null as limit_basis
     from described
@@ -482,8 +482,8 @@ select
     measured.health_check,
     stages.stage_key,
     stages.stage_name,
-    measured.numerator,
-    measured.denominator,
+    measured.numerator::decimal(24, 4) as numerator,
+    measured.denominator::decimal(24, 4) as denominator,
     measured.measured_value,
     measured.limit_value::double as limit_value,
     measured.limit_basis,
