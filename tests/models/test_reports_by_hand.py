@@ -336,11 +336,13 @@ def test_what_a_pipeline_suffers_from(company: Settings) -> None:
         "where pipeline_name = 'Sales' order by employee_name nulls first, health_check",
     )
     found = {
-        row[:3]: tuple(
-            pytest.approx(float(value), abs=1e-4) if value is not None else None
-            for value in row[3:9]
+        row[:3]: (
+            *(
+                None if value is None else pytest.approx(float(value), abs=1e-4)
+                for value in row[3:9]
+            ),
+            row[9],
         )
-        + (row[9],)
         for row in rows
     }
     cycle = 3.5
