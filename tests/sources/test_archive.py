@@ -17,6 +17,7 @@ from sources import archive
 from sources.archive import ArchivedTable, restore, verify, write_archive
 from sources.bitrix24.history import ARCHIVED, VERSIONED
 from sources.demo.store import PortalStore
+from sources.derived.forecasts import FORECASTS
 from sources.errors import CallfunnelError
 from sources.history import observe
 from tests.support.companies import load_portal, make_company, raw_count, warehouse
@@ -235,6 +236,41 @@ def test_a_load_over_a_restored_warehouse_equals_one_that_never_broke(
     ]
     assert marks[0] - marks[1] == {("deals", 26)}
     assert not marks[1] - marks[0]
+
+
+def test_kept_forecasts_come_back(settings: Settings) -> None:
+    cut = NOON + dt.timedelta(days=2)
+
+    def forecast(day: int, count: int) -> list[Any]:
+        made_at = NOON + dt.timedelta(days=day)
+        return ["bitrix24:main", made_at.date(), made_at, "day", 1, 2, count]
+
+    settings.make_folders()
+    with warehouse(settings, read_only=False) as opened:
+        opened.execute(
+            "create schema raw_derived; create table raw_derived.forecasts (source_key varchar, "
+            "made_on date, made_at timestamptz, period_type varchar, pipeline_key bigint, "
+            "reporting_employee_key bigint, won_count bigint)"
+        )
+        for day in range(2):
+            opened.execute(
+                "insert into raw_derived.forecasts values (?, ?, ?, ?, ?, ?, ?)", forecast(day, day)
+            )
+            written = write_archive(
+                opened,
+                archive_of(settings),
+                "raw_derived",
+                "bitrix24:main",
+                cut,
+                [FORECASTS],
+                system="derived",
+            )
+            assert written == {"forecasts": 1}
+    settings.warehouse.unlink()
+    assert back(settings) == {"raw_derived.forecasts": 2}
+    with warehouse(settings) as opened:
+        rows = opened.execute("from raw_derived.forecasts order by made_on").fetchall()
+    assert [list(row) for row in rows] == [forecast(day, day) for day in range(2)]
 
 
 def ids(settings: Settings, table: str) -> set[int]:

@@ -1,7 +1,6 @@
 -- R2 at equal age: how far the cards of a month had come so many days after they entered the
 -- pipeline, so that a young cohort can be compared with an old one. Reached as in the funnel, over
 -- what had happened by then; only cohorts of which every card is so old.
-{%- set ages = [30, 60, 90, 180, 365] %}
 with visits as (
     select * from {{ ref('fct_stage_visits') }}
 ),
@@ -60,10 +59,12 @@ first_entries as (
 ),
 
 ages as (
-    select age_days
-    from (
-        values {% for age in ages %}({{ age }}){{ ', ' if not loop.last }}{% endfor %}
-    ) as ages (age_days)
+    {% for age in [30, 60, 90, 180, 365] -%}
+    select {{ age }} as age_days
+    {%- if not loop.last %}
+    union all
+    {% endif %}
+    {%- endfor %}
 ),
 
 old_enough as (
@@ -79,7 +80,7 @@ old_enough as (
         <= connections.as_of_on
 ),
 
-reached as (
+by_then as (
     select
         old_enough.source_key,
         old_enough.pipeline_key,
@@ -87,18 +88,16 @@ reached as (
         old_enough.reporting_employee_key,
         old_enough.age_days,
         old_enough.card_key,
-        case max_by(placed.stage_semantics, placed.visit_number)
-            when 'won' then 2147483647
-            when 'lost' then coalesce(
-                max_by(placed.stage_position, placed.visit_number)
-                    filter (where placed.stage_semantics = 'open'),
-                0
-            )
-            else coalesce(
-                max(placed.stage_position) filter (where placed.stage_semantics = 'open'), 0
-            )
-        end as reached_position,
-        max_by(placed.stage_semantics, placed.visit_number) = 'won' as is_won
+        max_by(placed.stage_semantics, placed.visit_number) as last_semantics,
+        coalesce(
+            max(placed.stage_position) filter (where placed.stage_semantics = 'open'), 0
+        ) as furthest_position,
+        coalesce(
+            max_by(placed.stage_position, placed.visit_number) filter (
+                where placed.stage_semantics = 'open'
+            ),
+            0
+        ) as last_open_position
     from old_enough
     inner join placed
         on old_enough.card_key = placed.card_key
@@ -108,6 +107,18 @@ reached as (
     group by
         old_enough.source_key, old_enough.pipeline_key, old_enough.month_start_on,
         old_enough.reporting_employee_key, old_enough.age_days, old_enough.card_key
+),
+
+reached as (
+    select
+        *,
+        last_semantics = 'won' as is_won,
+        case last_semantics
+            when 'won' then 2147483647
+            when 'lost' then last_open_position
+            else furthest_position
+        end as reached_position
+    from by_then
 ),
 
 counted as (

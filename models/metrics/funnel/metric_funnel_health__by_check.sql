@@ -1,7 +1,7 @@
--- R11: what a pipeline suffers from, and where: each check with the numbers behind it, for the whole
--- pipeline and for each person's cards in it. Shares of moves and exits look at the last 90 days.
--- A person's cards are the ones they own now; moves and wins are of whom reports name now for the
--- owner of that day.
+-- R11: what a pipeline suffers from, and where: each check with the numbers behind it, for the
+-- whole pipeline and for each person's cards in it. Shares of moves and exits look at the last 90
+-- days. A person's cards are the ones they own now; moves and wins are of whom reports name now for
+-- the owner of that day.
 {%- set days = 90 %}
 with open_cards as (
     select * from {{ ref('metric_open_cards__by_card') }}
@@ -177,7 +177,7 @@ daily_goals as (
         on goal_pipelines.source_key = connections.source_key
     inner join goals
         on date_trunc('month', connections.as_of_on)::date = goals.starts_on
-        and (goals.source_key = goal_pipelines.source_key or goals.source_key is null)
+        and (goal_pipelines.source_key = goals.source_key or goals.source_key is null)
     group by goal_pipelines.pipeline_key, coalesce(goals.reporting_employee_key, 0)
 ),
 
@@ -199,7 +199,7 @@ daily_goals as (
 cards_sliced as (
     select
         open_cards.*,
-        current_reporting_employee_key as slice_key
+        open_cards.current_reporting_employee_key as slice_key
     from open_cards
     union all
     select
@@ -215,15 +215,15 @@ stock as (
         count(*) as open_cards_count,
         count(*) filter (
             where
-                cards_sliced.planned_tasks_count = 0
-                and coalesce(cards_sliced.last_touch_at, cards_sliced.created_at)
-                <= connections.as_of_at - to_days(rules.graveyard_days)
+            cards_sliced.planned_tasks_count = 0
+            and coalesce(cards_sliced.last_touch_at, cards_sliced.created_at)
+            <= connections.as_of_at - to_days(rules.graveyard_days)
         ) as dead_cards_count,
         sum(cards_sliced.weight_share::decimal(18, 9)) filter (
             where
-                not cards_sliced.is_overdue
-                and {{ seconds_between('connections.as_of_at', 'cards_sliced.expected_close_at') }}
-                <= cycles.cycle_days * 86400
+            not cards_sliced.is_overdue
+            and {{ seconds_between('connections.as_of_at', 'cards_sliced.expected_close_at') }}
+            <= cycles.cycle_days * 86400
         ) as expected_wins
     from cards_sliced
     inner join connections
@@ -338,20 +338,20 @@ crowded as (
 -- The slowest of the stages that hold at least a tenth of the cards, and the fullest of all.
 picked as (
     select
-        crowded.*,
-        case
-            when stage_cards_count * 10 >= open_cards_count and stay_days_median > 0
-                then row_number() over (
-                    partition by
-                        pipeline_key, slice_key,
-                        stage_cards_count * 10 >= open_cards_count and stay_days_median > 0
-                    order by
-                        coalesce(clearing_days / stay_days_median, 1e300) desc, stage_key
-                )
-        end as slowness_rank,
+        *,
         row_number() over (
             partition by pipeline_key, slice_key
-            order by stage_cards_count desc, stage_key
+            order by
+                case
+                    when stage_cards_count * 10 >= open_cards_count and stay_days_median > 0
+                        then coalesce(clearing_days / stay_days_median, 1e300)
+                    else -1
+                end desc,
+                stage_key asc
+        ) as slowness_rank,
+        row_number() over (
+            partition by pipeline_key, slice_key
+            order by stage_cards_count desc, stage_key asc
         ) as fullness_rank
     from crowded
 ),
@@ -402,6 +402,7 @@ checks as (
         on described.pipeline_key = picked.pipeline_key
         and described.slice_key = picked.slice_key
         and picked.slowness_rank = 1
+        and picked.stay_days_median > 0
     union all
     select
         described.*,

@@ -59,7 +59,8 @@ cycles as (
 dated as (
     select
         weekly.*,
-        case when best_lags.lag_weeks is not null then 'correlation' else 'cycle' end as shows_basis,
+        case when best_lags.lag_weeks is not null then 'correlation' else 'cycle' end
+            as shows_basis,
         best_lags.correlation,
         best_lags.weeks_count as correlated_weeks_count,
         coalesce(best_lags.lag_weeks, cycles.weeks_first_quarter) as first_lag_weeks,

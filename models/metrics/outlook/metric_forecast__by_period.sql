@@ -1,6 +1,6 @@
--- R9: what the current day, week and month will bring: won so far, and the chances of the open deals
--- expected in the rest of it. A deal whose planned date has passed is expected in no period. The
--- next build keeps the forecast before it makes another (keep_forecasts).
+-- R9: what the current day, week and month will bring: won so far, and the chances of the open
+-- deals expected in the rest of it. A deal whose planned date has passed is expected in no period.
+-- The next build keeps the forecast before it makes another (keep_forecasts).
 with card_metrics as (
     select * from {{ ref('metric_cards__by_metric') }}
     where metric_name in ('won', 'won_amount') and pipeline_key is not null

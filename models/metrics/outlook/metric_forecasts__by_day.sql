@@ -123,8 +123,8 @@ came as (
     from occasions
     inner join card_metrics
         on occasions.source_key = card_metrics.source_key
-        and card_metrics.happened_on >= occasions.starts_on
-        and card_metrics.happened_on < occasions.ends_on
+        and occasions.starts_on <= card_metrics.happened_on
+        and occasions.ends_on > card_metrics.happened_on
     inner join pipelines
         on card_metrics.pipeline_key = pipelines.pipeline_key
         and pipelines.pipeline_role in ('sales', 'setter')
@@ -221,7 +221,8 @@ select
     end::decimal(18, 2) as error_amount,
     case
         when compared.is_finished
-            then (compared.forecast_amount - compared.came_amount)
+            then
+                (compared.forecast_amount - compared.came_amount)
                 / nullif(compared.came_amount, 0)
     end::double as error_share
 from compared

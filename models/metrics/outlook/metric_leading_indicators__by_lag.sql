@@ -11,8 +11,12 @@ won as (
 ),
 
 lags as (
-    select lag_weeks
-    from (values (1), (2), (3), (4), (5), (6), (7), (8), (9), (10), (11), (12)) as lags (lag_weeks)
+    {% for lag in range(1, 13) -%}
+    select {{ lag }} as lag_weeks
+    {%- if not loop.last %}
+    union all
+    {% endif %}
+    {%- endfor %}
 ),
 
 pairs as (

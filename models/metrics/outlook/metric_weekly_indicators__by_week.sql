@@ -179,7 +179,8 @@ select
             compared.metric_name in ('successful_calls', 'requests_handled', 'proposals')
             and compared.is_comparable
             and compared.weeks_before_value >= rules.signal_cases_min
-            then compared.week_value * 8
+            then
+                compared.week_value * 8
                 <= compared.weeks_before_value * (1 - rules.alarm_drop_share)
     end as is_alarm
 from compared

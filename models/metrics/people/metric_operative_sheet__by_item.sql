@@ -1,5 +1,5 @@
--- R26: one person's sheet for the morning: yesterday, today and the next seven days. What is planned
--- stands with the owner now, what was paid with whom it is credited.
+-- R26: one person's sheet for the morning: yesterday, today and the next seven days. What is
+-- planned stands with the owner now, what was paid with whom it is credited.
 with targets as (
     select * from {{ ref('metric_plan_fact__by_target') }}
     where target_for = 'employee'

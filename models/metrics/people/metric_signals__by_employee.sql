@@ -277,9 +277,9 @@ traces as (
         count(*) as calls_count,
         count(*) filter (
             where
-                followed.next_action_at is null
-                or followed.next_action_at > followed.happened_at + followed.call_length
-                + {{ seconds('rules.trace_minutes * 60') }}
+            followed.next_action_at is null
+            or followed.next_action_at > followed.happened_at + followed.call_length
+            + {{ seconds('rules.trace_minutes * 60') }}
         ) as untraced_count
     from followed
     cross join rules
@@ -524,10 +524,12 @@ select
     case
         when measured.cases_count < measured.cases_min then null
         when measured.signal_name = 'few_calls_many_wins'
-            then measured.measured_value <= measured.limit_value
+            then
+                measured.measured_value <= measured.limit_value
                 and measured.second_measured_value >= measured.second_limit_value
         when measured.signal_name = 'record_months'
-            then measured.measured_value > measured.limit_value
+            then
+                measured.measured_value > measured.limit_value
                 and measured.second_measured_value >= measured.second_limit_value
         else measured.measured_value >= measured.limit_value
     end as is_raised
