@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'metric_forecast__by_period'}}}) }}
--- What a forecast of the month counts as won is what the numbers count, and no open deal is expected
--- twice.
+-- What a forecast of the month counts as won is what the numbers count, and no open deal is
+-- expected twice.
 with forecast as (
     select
         source_key,
