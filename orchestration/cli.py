@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -181,6 +182,36 @@ def dbt(context: typer.Context) -> None:
             )
             keep_manifest(settings)
     raise typer.Exit(finished.returncode)
+
+
+@app.command()
+def docs(
+    company: Folder = None,
+) -> None:
+    """Write dbt's documentation of all tables, with their lineage, as one page."""
+    from orchestration.manifest import dbt_executable
+
+    with _sentences():
+        settings = _prepared(company or read_settings().company)
+        if not settings.warehouse.exists():
+            raise CallfunnelError(
+                f"Company '{settings.company}' has no warehouse yet: run make demo or make run."
+            )
+        with warehouse_lock(settings.lock_file, "make docs", settings.lock_timeout_seconds):
+            claim_warehouse(settings.warehouse)
+            finished = subprocess.run(
+                [str(dbt_executable()), "--quiet", "docs", "generate", "--static"],
+                cwd=PROJECT_DIR,
+                env={**os.environ, **settings.dbt_environment()},
+                check=False,
+            )
+        if finished.returncode:
+            raise typer.Exit(finished.returncode)
+        page = settings.data_dir / "docs" / "index.html"
+        page.parent.mkdir(mode=0o750, exist_ok=True)
+        shutil.copyfile(settings.dbt_target_dir / "static_index.html", page)
+        page.chmod(0o640)
+        console.print(f"Tables, columns and lineage: {page}", soft_wrap=True)
 
 
 @app.command()

@@ -31,6 +31,7 @@ from orchestration.failures import readable_failures
 from orchestration.progress import relayed_to
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings
+from orchestration.shapes import shapes_of_tables
 from orchestration.systems import RAW_SCHEMAS
 from sources.bookkeeping import EntityLoad
 from sources.company import SCHEMAS, read_company
@@ -61,6 +62,7 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
             AssetSpec(
                 AssetKey([company, "raw_company", table]),
                 group_name="raw",
+                owners=["team:data-engineering"],
                 kinds={"dlt", "duckdb"},
                 description=f"The company's rules: {table.replace('_', ' ')}.",
             )
@@ -75,13 +77,19 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
             rules = read_company(settings.company_dir)
             load_rules(pipeline_of(settings, "company", "rules"), rules, portal_urls(settings))
             logging.getLogger("callfunnel.load").info("rules of %s loaded", company)
+        with warehouse.connect() as connection:
+            shapes = shapes_of_tables(connection, "raw_company")
         for table in SCHEMAS:
-            yield MaterializeResult(asset_key=AssetKey([company, "raw_company", table]))
+            yield MaterializeResult(
+                asset_key=AssetKey([company, "raw_company", table]),
+                metadata=shapes.get(table, {}),
+            )
 
     @asset(
         key=AssetKey([company, "raw_derived", "phone_numbers"]),
         deps=[AssetKey([company, *table]) for table in TABLES_WITH_PHONES],
         group_name="raw",
+        owners=["team:data-engineering"],
         kinds={"python", "duckdb"},
         description="Phone texts of calls and contacts in E.164, only new ones.",
         pool=pool,
@@ -93,8 +101,9 @@ def load_assets(settings: Settings) -> list[AssetsDefinition]:
             region = read_company(settings.company_dir).rules.company.phone_region
             with warehouse.connect() as connection:
                 added = add_phone_numbers(connection, region)
+                shape = shapes_of_tables(connection, "raw_derived")["phone_numbers"]
         context.log.info(f"phone numbers: {added:,} new")
-        return MaterializeResult(metadata={"new": added})
+        return MaterializeResult(metadata={"new": added, **shape})
 
     return [
         load_company_rules,
@@ -116,6 +125,7 @@ def _load_asset(settings: Settings, schema: str) -> AssetsDefinition:
             AssetSpec(
                 AssetKey([company, schema, table]),
                 group_name="raw",
+                owners=["team:data-engineering"],
                 kinds={"dlt", "duckdb"},
                 description=f"{raw.label} {table.replace('_', ' ')}, {what(table)}.",
             )
@@ -130,10 +140,12 @@ def _load_asset(settings: Settings, schema: str) -> AssetsDefinition:
         with readable_failures(done), relayed_to(context.log):
             loads = _load_all(settings, schema, done, sweeps=config.sweep)
         metadata = _metadata(loads)
+        with warehouse.connect() as connection:
+            shapes = shapes_of_tables(connection, schema)
         for table in raw.tables:
             yield MaterializeResult(
                 asset_key=AssetKey([company, schema, table]),
-                metadata=metadata.get(table, {}),
+                metadata={**metadata.get(table, {}), **shapes.get(table, {})},
             )
 
     return load
@@ -193,18 +205,13 @@ _RECONCILIATION = TableSchema(
 
 
 def _metadata(loads: list[ConnectionLoad]) -> Mapping[str, Mapping[str, MetadataValue]]:
-    """Per table: rows held, and what each connection's load says about them (R23)."""
+    """Per table: what each connection's load says about it (R23)."""
     records: dict[str, list[TableRecord]] = {}
-    held: dict[str, int] = {}
     for load in loads:
         for entity in load.entities:
-            held[entity.table] = held.get(entity.table, 0) + entity.rows_raw
             records.setdefault(entity.table, []).append(_record(load, entity))
     metadata: dict[str, dict[str, MetadataValue]] = {
-        table: {
-            "dagster/row_count": MetadataValue.int(held[table]),
-            "loads": MetadataValue.table(rows, schema=_RECONCILIATION),
-        }
+        table: {"loads": MetadataValue.table(rows, schema=_RECONCILIATION)}
         for table, rows in records.items()
     }
     everything = [record for rows in records.values() for record in rows]

@@ -2,11 +2,18 @@
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dagster import AssetExecutionContext, AssetKey, AssetsDefinition
+from dagster import (
+    AssetExecutionContext,
+    AssetKey,
+    AssetObservation,
+    AssetsDefinition,
+    Output,
+)
 from dagster_dbt import (
     DagsterDbtTranslator,
     DagsterDbtTranslatorSettings,
@@ -17,6 +24,14 @@ from dagster_dbt import (
 from orchestration.manifest import dbt_executable, keep_manifest
 from orchestration.resources import Warehouse
 from orchestration.settings import PROJECT_DIR, Settings
+from orchestration.shapes import COLUMN_SCHEMA, ROW_COUNT, column_schemas
+
+OWNERS: Mapping[str, Sequence[str]] = {
+    "staging": ["team:data-engineering"],
+    "marts": ["team:analytics"],
+    "metrics": ["team:analytics"],
+}
+"""Owners of assets by layer; layers without a line of their own are staging's."""
 
 
 class CompanyTranslator(DagsterDbtTranslator):
@@ -35,6 +50,10 @@ class CompanyTranslator(DagsterDbtTranslator):
         """staging, intermediate, marts, metrics or seeds."""
         return str(dbt_resource_props["schema"])
 
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> Sequence[str]:
+        """Who answers for a layer: what is published, and what leads to it."""
+        return OWNERS.get(str(dbt_resource_props.get("schema")), OWNERS["staging"])
+
 
 def model_assets(settings: Settings, manifest: Path) -> AssetsDefinition:
     """All models, seeds and dbt tests of one company as one step."""
@@ -51,10 +70,42 @@ def model_assets(settings: Settings, manifest: Path) -> AssetsDefinition:
         settings.make_folders()
         with _environment(settings.dbt_environment()):
             invocation = dbt.cli(["build"], context=context, target_path=settings.dbt_target_dir)
-            yield from invocation.stream()
+            for message in invocation.stream_raw_events():
+                for event in message.to_default_asset_events(
+                    manifest=invocation.manifest,
+                    dagster_dbt_translator=invocation.dagster_dbt_translator,
+                    context=invocation.context,
+                    target_path=invocation.target_path,
+                    project=invocation.project,
+                ):
+                    yield _with_row_count(event, message.raw_event)
         keep_manifest(settings)
+        yield from _schemas(context, warehouse)
 
     return models
+
+
+def _with_row_count(event: Any, raw_event: Mapping[str, Any]) -> Any:
+    """A materialised table's event with the rows that dbt's log told (tell_row_count)."""
+    told = re.fullmatch(r"([\d,]+) rows", str(raw_event["data"].get("status", "")))
+    if not isinstance(event, Output) or not told:
+        return event
+    return event.with_metadata({**event.metadata, ROW_COUNT: int(told[1].replace(",", ""))})
+
+
+def _schemas(context: AssetExecutionContext, warehouse: Warehouse) -> Iterator[AssetObservation]:
+    """The columns of the tables whose yml file lists none, as they were built."""
+    specs = context.assets_def.specs_by_key
+    wanted = {
+        (key.path[-2], key.path[-1]): key
+        for key in context.selected_asset_keys
+        if COLUMN_SCHEMA not in specs[key].metadata
+    }
+    with warehouse.connect() as connection:
+        schemas = column_schemas(connection)
+    for table, key in wanted.items():
+        if table in schemas:
+            yield AssetObservation(key, metadata={COLUMN_SCHEMA: schemas[table]})
 
 
 def dbt_resource() -> DbtCliResource:

@@ -146,6 +146,35 @@ def test_nothing_of_the_demo_company_waits_or_is_missing(demo_run: DemoRun) -> N
     assert waiting == []
 
 
+def test_every_table_shows_what_it_is_and_holds(demo_run: DemoRun) -> None:
+    """Every asset has an owner, a description, a group, columns and a row count."""
+    company = definitions_of("demo")
+    missing = []
+    with DagsterInstance.from_config(str(demo_run.dagster_home)) as instance:
+        for spec in company.resolve_all_asset_specs():
+            event = instance.get_latest_materialization_event(spec.key)
+            if event is None or event.asset_materialization is None:
+                continue
+            materialised = event.asset_materialization.metadata
+            observed: Mapping[str, Any] = {}
+            for record in instance.fetch_observations(spec.key, limit=1).records:
+                if record.asset_observation:
+                    observed = record.asset_observation.metadata
+            schema, table = spec.key.path[-2:]
+            shown = {
+                "owner": spec.owners,
+                "description": spec.description,
+                "group": spec.group_name not in (None, "default"),
+            }
+            if schema.startswith("raw_") or schema in LAYERS:
+                places = (spec.metadata, materialised, observed)
+                shown["columns"] = any("dagster/column_schema" in place for place in places)
+                is_view = schema == "staging" or table in VIEWS
+                shown["rows"] = is_view or "dagster/row_count" in materialised
+            missing += [(spec.key.to_user_string(), what) for what, has in shown.items() if not has]
+    assert missing == []
+
+
 def test_the_reconciliation_of_every_entity_is_in_the_metadata(demo_run: DemoRun) -> None:
     """R23, as the UI shows it: all entities at load_log, each at its own table."""
     reported = "coalesce(rows_reported::text, 'cannot be checked')"

@@ -331,7 +331,30 @@ def test_names_tell_the_layer(manifest: Mapping[str, Any]) -> None:
 def test_yml_files_are_named_after_their_folder() -> None:
     names = [path.name for path in (PROJECT_DIR / "models").rglob("*.yml")]
     assert names
-    assert [n for n in names if not re.fullmatch(r"_[a-z0-9_]+__(models|sources)\.yml", n)] == []
+    assert [
+        n for n in names if not re.fullmatch(r"_[a-z0-9_]+__(models|sources|exposures)\.yml", n)
+    ] == []
+
+
+def test_every_report_has_readers(manifest: Mapping[str, Any]) -> None:
+    """Lineage ends with people: each metric table, or what is built on it, is read by an exposure."""
+    read = {
+        parent
+        for exposure in manifest["exposures"].values()
+        for parent in exposure["depends_on"]["nodes"]
+    }
+    unread = [
+        model["name"]
+        for model in models(manifest)
+        if model["schema"] == "metrics"
+        and model["unique_id"] not in read
+        and not {
+            child
+            for child in manifest["child_map"][model["unique_id"]]
+            if child.startswith("model.")
+        }
+    ]
+    assert unread == []
 
 
 def test_every_model_and_raw_table_is_described(manifest: Mapping[str, Any]) -> None:

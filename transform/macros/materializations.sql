@@ -15,6 +15,7 @@
         )
     {%- endcall -%}
     {%- do persist_docs(target_relation, model) -%}
+    {%- do tell_row_count(target_relation) -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
@@ -30,6 +31,7 @@
         {{ create_table_as(False, target_relation, compiled_code) }}
     {%- endcall -%}
     {%- do persist_docs(target_relation, model) -%}
+    {%- do tell_row_count(target_relation) -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
@@ -43,5 +45,16 @@
         {%- call statement('drop_existing') -%}
             drop {{ existing.type }} {{ existing }}
         {%- endcall -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Tells the run's log how many rows a table has; Dagster's assets show it. -#}
+{% macro tell_row_count(relation) -%}
+    {%- if relation.type == 'table' -%}
+        {%- set rows_count = run_query('select count(*) from ' ~ relation).rows[0][0] | int -%}
+        {%- do store_raw_result(
+            name='main', message='{:,} rows'.format(rows_count), code='OK',
+            rows_affected=rows_count
+        ) -%}
     {%- endif -%}
 {%- endmacro %}

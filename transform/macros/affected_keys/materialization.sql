@@ -98,6 +98,7 @@
     {%- endif -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {%- do persist_docs(this, model) -%}
+    {%- do tell_row_count(this.incorporate(type='table')) -%}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [this]}) }}
