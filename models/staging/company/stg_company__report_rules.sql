@@ -5,5 +5,7 @@ with source as (
 select
     company,
     forgotten_days,
-    open_cards_limit
+    open_cards_limit,
+    asleep_days,
+    next_deal_days
 from source
