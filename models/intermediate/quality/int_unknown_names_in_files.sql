@@ -1,5 +1,5 @@
--- Lines of the company's files that name an employee, a deal, a pipeline, a stage, a department or a
--- source that neither the system's lists nor any loaded record knows.
+-- Lines of the company's files that name an employee, a deal, a pipeline, a stage, a department or
+-- a source that neither the system's lists nor any loaded record knows.
 with employees as (
     select * from {{ ref('dim_employees') }}
     where employee_kind in ('person', 'system')

@@ -86,8 +86,8 @@ ranked_cards as (
         row_number() over (
             partition by journey_key
             order by
-                case when is_won then 1 when is_open then 2 else 3 end,
-                created_at desc, card_key
+                case when is_won then 1 when is_open then 2 else 3 end asc,
+                created_at desc, card_key asc
         ) as place
     from cards
 ),
