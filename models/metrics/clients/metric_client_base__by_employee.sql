@@ -11,8 +11,8 @@ counted as (
         employee_name,
         department_name,
         count(*) as clients_count,
-        count(*) filter (where is_contacted_in_30_days) as contacted_in_30_days_count,
-        count(*) filter (where is_contacted_in_90_days) as contacted_in_90_days_count,
+        sum(is_contacted_in_30_days::integer) as contacted_in_30_days_count,
+        sum(is_contacted_in_90_days::integer) as contacted_in_90_days_count,
         {% for category in ['never_contacted', 'active', 'buyer_asleep', 'prospect_asleep'] -%}
         count(*) filter (where client_category = '{{ category }}') as {{ category }}_count,
         {% endfor -%}

@@ -18,7 +18,7 @@ leads as (
 
 calls as (
     select * from {{ ref('fct_calls') }}
-    where is_external and is_answered and client_key is not null
+    where is_external
 ),
 
 touches as (
@@ -56,7 +56,8 @@ cards as (
         card_url,
         created_at,
         current_reporting_employee_key,
-        client_grade
+        client_grade,
+        false as is_open_lead
     from deals
     union all
     select
@@ -68,24 +69,30 @@ cards as (
         card_url,
         created_at,
         current_reporting_employee_key,
-        client_grade
+        client_grade,
+        lead_state = 'open' as is_open_lead
     from leads
 ),
 
-ranked_cards as (
+owned_cards as (
     select
         cards.*,
-        open_cards.card_key is not null as is_open,
-        row_number() over (
-            partition by cards.source_key, cards.client_key
-            order by
-                case when open_cards.card_key is not null then 1 else 2 end asc,
-                cards.created_at desc, cards.card_type asc, cards.card_id asc
-        ) as place
+        cards.is_open_lead or open_cards.card_key is not null as is_open
     from cards
     left join open_cards
         on cards.card_key = open_cards.card_key
     where cards.current_reporting_employee_key <> {{ nobody_key() }}
+),
+
+ranked_cards as (
+    select
+        *,
+        row_number() over (
+            partition by source_key, client_key
+            order by
+                case when is_open then 1 else 2 end asc, created_at desc, card_type asc, card_id asc
+        ) as place
+    from owned_cards
 ),
 
 owning_cards as (
@@ -143,13 +150,23 @@ bought as (
     group by source_key, client_key
 ),
 
+-- Where no call has ever been recorded, nobody knows who was spoken with.
+with_calls as (
+    select source_key
+    from calls
+    group by source_key
+),
+
 contacts as (
     select
         calls.client_key,
         max(calls.started_at) as last_contact_at
     from calls
     cross join rules
-    where calls.direction = 'inbound' or calls.talk_seconds >= rules.contact_seconds
+    where
+        calls.is_answered
+        and calls.client_key is not null
+        and (calls.direction = 'inbound' or calls.talk_seconds >= rules.contact_seconds)
     group by calls.client_key
 ),
 
@@ -205,6 +222,7 @@ described as (
         base.client_url,
         connections.as_of_at,
         report_rules.asleep_days,
+        with_calls.source_key is not null as is_known,
         case when base.client_key <> 0 then owning_cards.card_key end as owning_card_key,
         case when base.client_key <> 0 then owning_cards.card_url end as owning_card_url,
         case
@@ -235,6 +253,8 @@ described as (
     cross join report_rules
     inner join connections
         on base.source_key = connections.source_key
+    left join with_calls
+        on base.source_key = with_calls.source_key
     left join owning_cards
         on base.source_key = owning_cards.source_key
         and base.client_key = owning_cards.client_key
@@ -296,6 +316,7 @@ select
     coalesce(aged.client_grade, '(not set)') as client_grade,
     case
         when aged.client_key = 0 then 'no_client'
+        when not aged.is_known then 'unknown'
         when aged.last_contact_at is null then 'never_contacted'
         when aged.days_since_contact < aged.asleep_days then 'active'
         when aged.won_count > 0 then 'buyer_asleep'
@@ -320,10 +341,14 @@ select
     aged.last_contact_at,
     aged.days_since_contact,
     {{ days_band('aged.days_since_contact') }} as contact_band,
-    coalesce(aged.last_contact_at >= aged.as_of_at - interval 30 days, false)
-        as is_contacted_in_30_days,
-    coalesce(aged.last_contact_at >= aged.as_of_at - interval 90 days, false)
-        as is_contacted_in_90_days,
+    case
+        when aged.is_known and aged.client_key <> 0
+            then coalesce(aged.last_contact_at >= aged.as_of_at - interval 30 days, false)
+    end as is_contacted_in_30_days,
+    case
+        when aged.is_known and aged.client_key <> 0
+            then coalesce(aged.last_contact_at >= aged.as_of_at - interval 90 days, false)
+    end as is_contacted_in_90_days,
     aged.last_touch_at,
     aged.days_since_touch
 from aged
