@@ -1,10 +1,10 @@
 """Which cards of a client are one journey through a funnel.
 
-A deal continues the lead that it was made from. A card without such a lead continues the client's
-card that stood last before it, on an earlier step: of those that came into the funnel no later,
-took their last step no longer ago than the window, and are continued by nothing else, the one on
-the furthest step, of these the one that came last, of these the one with the lowest key. Cards are
-gone through in the order in which they came, so that each continues one and is continued by one.
+A deal continues the lead that it was made from. A card without such a lead continues a card of its
+client on an earlier step: of those that came into the funnel before it, took their last step no
+longer ago than the window, and are continued by nothing else, the one on the furthest step, of
+these the one that came last. Cards are gone through in the order in which they came (of one
+instant: by their first step, then by key), so that each continues one and is continued by one.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def join_journeys(cards: Iterable[Card], window: int) -> Iterator[Placed]:
             previous[key] = (lead.card, "link")
             continued.add((card.funnel, lead.card))
     waiting: dict[tuple[int, int], dict[int, list[Card]]] = defaultdict(lambda: defaultdict(list))
-    for card in sorted(known.values(), key=lambda one: (one.entered_at, one.first_step, -one.card)):
+    for card in sorted(known.values(), key=lambda one: (one.entered_at, one.first_step, one.card)):
         if card.client is None:
             continue
         of_client = waiting[card.funnel, card.client]

@@ -64,11 +64,12 @@ shop,0,WORK,key
     "currency_rates.csv": "currency,valid_from,rate\nUSD,2026-03-03,90\n",
     # 10 a day; 3.33, 3.33 and 3.34 dollars, the first of them before there is a rate; 10 a day of
     # which ten have come.
-    "marketing_costs.csv": """connection,source,utm_source,utm_medium,utm_campaign,from_on,until_on,amount,currency
-main,Site,,,,2026-03-02,2026-03-12,100,
-main,,y,cpc,a,2026-03-02,2026-03-05,10,USD
-main,Ads,,,,2026-06-01,2026-07-01,300,
-""",
+    "marketing_costs.csv": (
+        "connection,source,utm_source,utm_medium,utm_campaign,from_on,until_on,amount,currency\n"
+        "main,Site,,,,2026-03-02,2026-03-12,100,\n"
+        "main,,y,cpc,a,2026-03-02,2026-03-05,10,USD\n"
+        "main,Ads,,,,2026-06-01,2026-07-01,300,\n"
+    ),
     "journey_steps.csv": """connection,funnel,step_number,step_name,pipeline_id,stage_id
 main,Way,1,Lead,leads,
 main,Way,2,Setter,1,
@@ -228,7 +229,10 @@ def main_portal(path: Path) -> PortalStore:
     store.insert(
         "contact",
         [
-            *({"ID": number, "NAME": f"Client {number}"} for number in (*range(11, 18), 20, 21, 22)),
+            *(
+                {"ID": number, "NAME": f"Client {number}"}
+                for number in (*range(11, 18), 20, 21, 22)
+            ),
             {"ID": 18, "NAME": "Client 18", "ASSIGNED_BY_ID": 2},
             {"ID": 19, "NAME": "Client 19", "COMPANY_ID": 5, "ASSIGNED_BY_ID": 2},
         ],
