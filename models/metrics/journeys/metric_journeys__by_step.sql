@@ -54,9 +54,9 @@ begun as (
 
 sliced as (
     {% for slice_type, slice_value, slice_key in [
-        ('all', "'all'", '0'),
-        ('source', 'source_name', '0'),
-        ('department', 'starter_department_name', '0'),
+        ('all', "'all'", 'null'),
+        ('source', 'source_name', 'null'),
+        ('department', 'starter_department_name', 'null'),
         ('employee', "''", 'reporting_employee_key'),
     ] -%}
     select
@@ -70,7 +70,7 @@ sliced as (
         won_amount,
         '{{ slice_type }}' as slice_type,
         {{ slice_value }} as slice_value,
-        {{ slice_key }}::bigint as slice_key
+        {{ slice_key }}::bigint as slice_employee_key
     from begun
     {%- if not loop.last %}
     union all
@@ -99,7 +99,7 @@ counted as (
         possible.month_start_on,
         possible.slice_type,
         possible.slice_value,
-        possible.slice_key,
+        possible.slice_employee_key,
         possible.step_number,
         possible.step_name,
         possible.step_position,
@@ -151,7 +151,8 @@ counted as (
 select
     {{ hash_key([
         'counted.source_key', 'counted.funnel_name', 'counted.month_start_on',
-        'counted.slice_type', 'counted.slice_value', 'counted.slice_key', 'counted.step_number',
+        'counted.slice_type', 'counted.slice_value', "coalesce(counted.slice_employee_key, 0)",
+        'counted.step_number',
     ]) }} as journey_step_count_key,
     counted.source_key,
     counted.funnel_name,
@@ -192,5 +193,4 @@ select
     (counted.seconds_from_previous_median / 86400)::double as days_from_previous_median
 from counted
 left join employees
-    on counted.slice_type = 'employee'
-    and counted.slice_key = employees.employee_key
+    on counted.slice_employee_key = employees.employee_key
