@@ -34,6 +34,7 @@ after deal 6, which is the one that continues deal 5.
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -565,3 +566,60 @@ def test_owners_have_spoken_with_some_of_their_clients(company: Settings) -> Non
         SHOP,
     )
     assert shop == [(2, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("truth", "damage", "told"),
+    [
+        (
+            "assert_marketing_adds_up_to_its_facts",
+            "delete from metrics.metric_requests__by_request where request_state = 'open'",
+            "requests one by one",
+        ),
+        (
+            "assert_marketing_adds_up_to_its_facts",
+            "update metrics.metric_marketing__by_day set cost_amount = cost_amount + 0.01 "
+            "where source_name = 'Site'",
+            "costs",
+        ),
+        (
+            "assert_marketing_adds_up_to_its_facts",
+            "update metrics.metric_marketing__by_day set unrequested_won_deals_count = 0",
+            "won deals",
+        ),
+        (
+            "assert_marketing_adds_up_to_its_facts",
+            "delete from metrics.metric_marketing__by_source where slice_value = 'y'",
+            "requests_count by utm_source",
+        ),
+        (
+            "assert_journeys_hold_every_card_once",
+            "update metrics.metric_journeys__by_journey set cards_count = 1",
+            "cards",
+        ),
+        (
+            "assert_journeys_hold_every_card_once",
+            "update metrics.metric_journeys__by_step set passed_over_count = 0",
+            "ways to step 2",
+        ),
+        (
+            "assert_the_client_base_adds_up_to_its_cards",
+            "delete from metrics.metric_clients__by_client where client_key is null",
+            "open cards",
+        ),
+        (
+            "assert_the_client_base_adds_up_to_its_cards",
+            "update metrics.metric_client_base__by_employee set clients_count = 1",
+            "clients of owners",
+        ),
+    ],
+)
+def test_truths_fire(company: Settings, tmp_path: Path, truth: str, damage: str, told: str) -> None:
+    copy = tmp_path / company.warehouse.name
+    shutil.copy(company.warehouse, copy)
+    compiled = company.dbt_target_dir / f"compiled/callfunnel/expectations/sql/{truth}.sql"
+    with duckdb.connect(str(copy)) as connection:
+        asked = compiled.read_text(encoding="utf-8")
+        assert connection.execute(asked).fetchall() == []
+        connection.execute(damage)
+        assert told in {row[0] for row in connection.execute(asked).fetchall()}
