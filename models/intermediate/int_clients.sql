@@ -29,6 +29,8 @@ select
         when company_id is not null
             then {{ hash_key(['source_key', "'company'", 'company_id']) }}
     end as company_client_key,
+    case when owner_id is not null then {{ hash_key(['source_key', 'owner_id']) }} end
+        as owner_employee_key,
     is_deleted
 from ranked
 where choice = 1

@@ -19,6 +19,10 @@ payments as (
     select * from {{ ref('int_payments') }}
 ),
 
+costs as (
+    select * from {{ ref('stg_company__marketing_costs') }}
+),
+
 named as (
     select currency_code from rules
     union
@@ -29,6 +33,8 @@ named as (
     select currency_code from leads
     union
     select currency_code from payments
+    union
+    select currency_code from costs
 ),
 
 rated as (

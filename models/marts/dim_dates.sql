@@ -20,6 +20,10 @@ payments as (
     select * from {{ ref('int_payments') }}
 ),
 
+costs as (
+    select * from {{ ref('int_marketing_cost_days') }}
+),
+
 calls as (
     select * from {{ ref('int_calls_unified') }}
 ),
@@ -69,6 +73,11 @@ instants as (
         min(coalesce(paid_at, paid_on)) as first_at,
         max(coalesce(paid_at, paid_on)) as last_at
     from payments
+    union all
+    select
+        min(spent_on) as first_at,
+        max(spent_on) as last_at
+    from costs
     union all
     select
         min(started_at) as first_at,

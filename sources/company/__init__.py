@@ -78,6 +78,8 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("canned_repeats", _INTEGER),
             pa.field("canned_share", _DOUBLE),
             pa.field("alarm_drop_share", _DOUBLE),
+            pa.field("asleep_days", _INTEGER),
+            pa.field("next_deal_days", _INTEGER),
         ]
     ),
     "working_hours": pa.schema(
@@ -214,6 +216,31 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("line", _INTEGER),
         ]
     ),
+    "marketing_costs": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("source", _TEXT),
+            pa.field("utm_source", _TEXT),
+            pa.field("utm_medium", _TEXT),
+            pa.field("utm_campaign", _TEXT),
+            pa.field("from_on", pa.date32()),
+            pa.field("until_on", pa.date32()),
+            pa.field("amount", _MONEY),
+            pa.field("currency", _TEXT),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "journey_steps": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("funnel", _TEXT),
+            pa.field("step_number", _INTEGER),
+            pa.field("step_name", _TEXT),
+            pa.field("pipeline_id", _INTEGER),
+            pa.field("stage_id", _TEXT),
+            pa.field("line", _INTEGER),
+        ]
+    ),
     "goals": pa.schema([*_TARGET, pa.field("starts_on", pa.date32()), pa.field("line", _INTEGER)]),
     "norms": pa.schema([*_TARGET, pa.field("valid_from", pa.date32()), pa.field("line", _INTEGER)]),
     "telephony_values": pa.schema(
@@ -264,6 +291,11 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
     def lines(rows: tuple[Any, ...]) -> list[dict[str, Any]]:
         return [
             {**row.model_dump(exclude={"connection"}), "source_key": row.connection} for row in rows
+        ]
+
+    def in_currency(rows: tuple[Any, ...]) -> list[dict[str, Any]]:
+        return [
+            {**row, "currency": row["currency"] or rules.company.currency} for row in lines(rows)
         ]
 
     def targets(rows: tuple[GoalRow | NormRow, ...]) -> list[dict[str, Any]]:
@@ -359,10 +391,9 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
         "currency_rates": [row.model_dump() for row in given.currency_rates],
         "absences": lines(given.absences),
         "owners": lines(given.owners),
-        "payments": [
-            {**row, "currency": row["currency"] or rules.company.currency}
-            for row in lines(given.payments)
-        ],
+        "payments": in_currency(given.payments),
+        "marketing_costs": in_currency(given.marketing_costs),
+        "journey_steps": lines(given.journey_steps),
         "goals": targets(given.goals),
         "norms": targets(given.norms),
         "segments": [

@@ -47,6 +47,9 @@ SharedLines = Literal["count", "hold_back", "spread"]
 StageRole = Literal["key", "qualified", "appointment", "proposal", "contract", "invoice", "payment"]
 Period = Literal["day", "week", "month", "quarter", "year"]
 
+LEADS_PIPELINE_ID = -1
+"""Leads stand in a pipeline of their own: dbt's macro leads_pipeline_id()."""
+
 METRIC_NAMES = Path(__file__).parents[2] / "transform" / "seeds" / "metric_names.csv"
 """What goals and norms may be set for; dbt's seed, so that models know the same names."""
 
@@ -213,6 +216,8 @@ class ReportsSection(_Strict):
     canned_repeats: int = Field(default=5, ge=2, le=1000)
     canned_share: float = Field(default=0.5, gt=0, le=1)
     alarm_drop_share: float = Field(default=0.3, gt=0, le=1)
+    asleep_days: int = Field(default=90, ge=1, le=3650)
+    next_deal_days: int = Field(default=90, ge=0, le=3650)
 
 
 class PublishSection(_Strict):
@@ -631,6 +636,58 @@ class PaymentRow(_ConnectionRow):
         return super().key() if self.payment_id else None
 
 
+class MarketingCostRow(_ConnectionRow):
+    """`marketing_costs.csv`: what was spent to bring requests, spread evenly over its days."""
+
+    key_columns = (
+        "connection",
+        "source",
+        "utm_source",
+        "utm_medium",
+        "utm_campaign",
+        "from_on",
+        "until_on",
+    )
+
+    source: _OptionalText
+    """As reports name it."""
+    utm_source: _OptionalText
+    utm_medium: _OptionalText
+    utm_campaign: _OptionalText
+    from_on: dt.date
+    until_on: dt.date
+    """First day after it."""
+    amount: Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=2)]
+    currency: Annotated[Annotated[str, Field(pattern=_CURRENCY_PATTERN)] | None, _empty_is_none]
+    """Empty: the company's."""
+
+    @model_validator(mode="after")
+    def _has_days_and_a_purpose(self) -> MarketingCostRow:
+        if self.until_on <= self.from_on:
+            raise ValueError(f"until_on must be after from_on ({self.from_on})")
+        if not (self.source or self.utm_source or self.utm_medium or self.utm_campaign):
+            raise ValueError("names a source or a UTM tag, or both")
+        return self
+
+
+def _leads_or_id(text: object) -> object:
+    return LEADS_PIPELINE_ID if text == "leads" else text
+
+
+class JourneyStepRow(_ConnectionRow):
+    """`journey_steps.csv`: where a step of the through funnel stands; a step may have several."""
+
+    key_columns = ("connection", "funnel", "step_number", "pipeline_id", "stage_id")
+
+    funnel: str = Field(min_length=1)
+    step_number: int = Field(ge=1, le=100)
+    step_name: str = Field(min_length=1)
+    pipeline_id: Annotated[int, BeforeValidator(_leads_or_id)]
+    """`leads`: the leads."""
+    stage_id: _OptionalText
+    """Reached by whoever came to it or further in its pipeline; empty: by whoever came to it."""
+
+
 class _TargetRow(_CsvRow):
     """What is expected of an employee, a department or the whole company."""
 
@@ -732,6 +789,8 @@ class Company(BaseModel):
     absences: tuple[AbsenceRow, ...] = ()
     owners: tuple[OwnerRow, ...] = ()
     payments: tuple[PaymentRow, ...] = ()
+    marketing_costs: tuple[MarketingCostRow, ...] = ()
+    journey_steps: tuple[JourneyStepRow, ...] = ()
     goals: tuple[GoalRow, ...] = ()
     norms: tuple[NormRow, ...] = ()
 
@@ -767,6 +826,8 @@ def read_company(folder: Path) -> Company:
                 f"companies/{folder.name}/currency_rates.csv, line {rate.line}: {rate.currency} is "
                 "the company's own currency and needs no rate"
             )
+    journey_steps = _read_csv(folder / "journey_steps.csv", JourneyStepRow, crm)
+    _check_journey_steps(f"companies/{folder.name}/journey_steps.csv", journey_steps)
     return Company(
         key=folder.name,
         rules=rules,
@@ -782,9 +843,39 @@ def read_company(folder: Path) -> Company:
         absences=_read_csv(folder / "absences.csv", AbsenceRow, crm),
         owners=_read_csv(folder / "owners.csv", OwnerRow, crm),
         payments=_read_csv(folder / "payments.csv", PaymentRow, crm),
+        marketing_costs=_read_csv(folder / "marketing_costs.csv", MarketingCostRow, crm),
+        journey_steps=journey_steps,
         goals=_read_csv(folder / "goals.csv", GoalRow, crm),
         norms=_read_csv(folder / "norms.csv", NormRow, crm),
     )
+
+
+def _check_journey_steps(shown: str, rows: Iterable[JourneyStepRow]) -> None:
+    """A pipeline is of one funnel, a place in it of one step, and a step has one name."""
+    funnels: dict[tuple[str, int], JourneyStepRow] = {}
+    places: dict[tuple[str, int, str | None], JourneyStepRow] = {}
+    names: dict[tuple[str, str, int], JourneyStepRow] = {}
+    for row in rows:
+        place = f"{shown}, line {row.line}"
+        pipeline = "leads" if row.pipeline_id == LEADS_PIPELINE_ID else str(row.pipeline_id)
+        of_funnel = funnels.setdefault((row.connection, row.pipeline_id), row)
+        if of_funnel.funnel != row.funnel:
+            raise InputError(
+                f"{place}: pipeline {pipeline} is of the funnel {of_funnel.funnel} already, "
+                f"line {of_funnel.line}"
+            )
+        of_step = places.setdefault((row.connection, row.pipeline_id, row.stage_id), row)
+        if of_step is not row:
+            raise InputError(
+                f"{place}: pipeline {pipeline}{f', stage {row.stage_id},' if row.stage_id else ''} "
+                f"is a place of step {of_step.step_number} already, line {of_step.line}"
+            )
+        named = names.setdefault((row.connection, row.funnel, row.step_number), row)
+        if named.step_name != row.step_name:
+            raise InputError(
+                f"{place}: step {row.step_number} of the funnel {row.funnel} is called "
+                f"{named.step_name} in line {named.line}"
+            )
 
 
 def _source_keys(connections: Iterable[Connection]) -> dict[str, str | None]:

@@ -62,6 +62,9 @@ def broken_portal(path: Path) -> PortalStore:
         ],
     )
     store.insert(
+        "status", [{"ID": 90, "ENTITY_ID": "SOURCE", "STATUS_ID": "WEB", "NAME": "Site", "SORT": 1}]
+    )
+    store.insert(
         "deal",
         [
             deal_row(2, ASSIGNED_BY_ID=2),
@@ -150,6 +153,16 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
                 "calls,,,,Nowhere,day,2026-01-01,5\ncalls,,broken,1,,day,2026-01-01,5\n"
             ),
             "sellers.csv": "connection,employee_id,department\nbroken,96,\nbroken,1,\n",
+            # Without a dictionary of sources nobody can say that one is misspelt.
+            "marketing_costs.csv": (
+                "connection,source,utm_source,utm_medium,utm_campaign,from_on,until_on,amount,"
+                "currency\nbroken,Nowhere,,,,2026-03-02,2026-03-03,1,\n"
+                "broken,,y,,,2026-03-02,2026-03-03,1,\nclean,Nowhere,,,,2026-03-02,2026-03-03,1,\n"
+            ),
+            "journey_steps.csv": (
+                "connection,funnel,step_number,step_name,pipeline_id,stage_id\n"
+                "broken,Way,1,Deal,76,\nbroken,Way,2,Deal,0,\nbroken,Way,3,Won,0,WON\n"
+            ),
         },
     )
     settings.make_folders()
@@ -201,6 +214,8 @@ def test_each_line_of_a_file_that_names_nothing_is_told(company: Settings) -> No
         "absences",
         "dismissals",
         "goals",
+        "journey_steps",
+        "marketing_costs",
         "norms",
         "owners",
         "payments",
@@ -215,7 +230,8 @@ def test_a_line_says_all_that_it_names_and_nobody_has(company: Settings) -> None
     with warehouse(company) as connection:
         found = connection.execute(
             "select source_key, sentence from marts.fct_data_quality_issues where rule_id = "
-            "'RULES' and entity in ('owners.csv', 'goals.csv', 'norms.csv') order by entity"
+            "'RULES' and entity in ('owners.csv', 'goals.csv', 'norms.csv', 'journey_steps.csv', "
+            "'marketing_costs.csv') order by entity"
         ).fetchall()
     assert found == [
         (
@@ -223,6 +239,8 @@ def test_a_line_says_all_that_it_names_and_nobody_has(company: Settings) -> None
             "goals.csv, line 2: the system has no stage NOSUCH in pipeline 0, "
             "no department Nowhere.",
         ),
+        (BROKEN, "journey_steps.csv, line 2: the system has no pipeline 76."),
+        (BROKEN, "marketing_costs.csv, line 2: the system has no source Nowhere."),
         ("(all)", "norms.csv, line 2: the system has no department Nowhere."),
         (BROKEN, "owners.csv, line 2: the system has no employee 97, no deal 970."),
     ]

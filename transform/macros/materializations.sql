@@ -22,8 +22,20 @@
     {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
-{% materialization table, adapter='duckdb' %}
+{% materialization table, adapter='duckdb', supported_languages=['sql', 'python'] %}
     {%- set target_relation = this.incorporate(type='table') -%}
+    {%- if model['language'] == 'python' -%}
+        {#- Python has a connection of its own, which sees only what is committed. -#}
+        {%- do drop_unless(none) -%}
+        {{ adapter.commit() }}
+        {%- call statement('main', language='python') -%}
+            {{ py_write_table(
+                temporary=False, relation=target_relation, compiled_code=compiled_code
+            ) }}
+        {%- endcall -%}
+        {%- do tell_row_count(target_relation) -%}
+        {{ return({'relations': [target_relation]}) }}
+    {%- endif -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
     {{ run_hooks(pre_hooks, inside_transaction=True) }}
     {%- do drop_unless(none) -%}

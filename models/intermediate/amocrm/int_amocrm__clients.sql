@@ -34,6 +34,7 @@ known as (
         contacts.contact_id as client_id,
         contacts.contact_name as client_name,
         {{ json_path_integer('contacts.companies', '$[0].id') }} as company_id,
+        contacts.owner_id,
         contacts.is_deleted or deleted.record_id is not null as is_deleted
     from contacts
     -- A record that came back after it was noticed missing was restored from the recycle bin.
@@ -49,6 +50,7 @@ known as (
         companies.company_id as client_id,
         companies.company_name as client_name,
         null::bigint as company_id,
+        companies.owner_id,
         companies.is_deleted or deleted.record_id is not null as is_deleted
     from companies
     -- A record that came back after it was noticed missing was restored from the recycle bin.
@@ -98,6 +100,7 @@ all_clients as (
         client_id,
         client_name,
         company_id,
+        owner_id,
         is_deleted,
         true as is_seen
     from known
@@ -109,6 +112,7 @@ all_clients as (
         named_rows.client_id,
         null as client_name,
         null as company_id,
+        null as owner_id,
         null as is_deleted,
         false as is_seen
     from named_rows
@@ -129,6 +133,7 @@ select
         when 'contact' then '/contacts/detail/' else '/companies/detail/'
     end || all_clients.client_id as client_url,
     all_clients.company_id,
+    all_clients.owner_id,
     all_clients.is_deleted,
     all_clients.is_seen
 from all_clients

@@ -42,6 +42,7 @@ known as (
         contacts.contact_id as client_id,
         contacts.contact_name as client_name,
         contacts.company_id,
+        contacts.owner_id,
         deleted.record_id is not null as is_deleted
     from contacts
     -- A record that came back after it was noticed missing was restored from the recycle bin.
@@ -57,6 +58,7 @@ known as (
         companies.company_id as client_id,
         companies.company_name as client_name,
         null::bigint as company_id,
+        companies.owner_id,
         deleted.record_id is not null as is_deleted
     from companies
     -- A record that came back after it was noticed missing was restored from the recycle bin.
@@ -130,6 +132,7 @@ all_clients as (
         client_id,
         client_name,
         company_id,
+        owner_id,
         is_deleted,
         true as is_seen
     from known
@@ -141,6 +144,7 @@ all_clients as (
         named_rows.client_id,
         null as client_name,
         null as company_id,
+        null as owner_id,
         null as is_deleted,
         false as is_seen
     from named_rows
@@ -161,6 +165,7 @@ select
         when 'contact' then '/crm/contact/details/' else '/crm/company/details/'
     end || all_clients.client_id || '/' as client_url,
     all_clients.company_id,
+    all_clients.owner_id,
     all_clients.is_deleted,
     all_clients.is_seen
 from all_clients

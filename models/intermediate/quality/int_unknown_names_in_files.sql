@@ -1,5 +1,5 @@
--- Lines of the company's files that name an employee, a deal, a stage or a department that neither
--- the system's lists nor any loaded record knows.
+-- Lines of the company's files that name an employee, a deal, a pipeline, a stage, a department or
+-- a source that neither the system's lists nor any loaded record knows.
 with employees as (
     select * from {{ ref('dim_employees') }}
     where employee_kind in ('person', 'system')
@@ -18,7 +18,8 @@ named_in_files as (
         null::bigint as deal_id,
         null::bigint as pipeline_id,
         null as stage_id,
-        null as department_name
+        null as department_name,
+        null as source_name
     from {{ ref('stg_company__absences') }}
     union all
     select
@@ -29,7 +30,8 @@ named_in_files as (
         deal_id,
         null as pipeline_id,
         null as stage_id,
-        null as department_name
+        null as department_name,
+        null as source_name
     from {{ ref('stg_company__owners') }}
     union all
     select
@@ -40,7 +42,8 @@ named_in_files as (
         deal_id,
         null as pipeline_id,
         null as stage_id,
-        null as department_name
+        null as department_name,
+        null as source_name
     from {{ ref('stg_company__payments') }}
     union all
     select
@@ -51,7 +54,8 @@ named_in_files as (
         null as deal_id,
         pipeline_id,
         stage_id,
-        department_name
+        department_name,
+        null as source_name
     from {{ ref('stg_company__goals') }}
     union all
     select
@@ -62,7 +66,8 @@ named_in_files as (
         null as deal_id,
         pipeline_id,
         stage_id,
-        department_name
+        department_name,
+        null as source_name
     from {{ ref('stg_company__norms') }}
     union all
     select
@@ -73,8 +78,33 @@ named_in_files as (
         null as deal_id,
         null as pipeline_id,
         null as stage_id,
-        department_name
+        department_name,
+        null as source_name
     from {{ ref('stg_company__sellers') }}
+    union all
+    select
+        source_key,
+        'journey_steps.csv' as file,
+        line,
+        null as employee_id,
+        null as deal_id,
+        pipeline_id,
+        stage_id,
+        null as department_name,
+        null as source_name
+    from {{ ref('stg_company__journey_steps') }}
+    union all
+    select
+        source_key,
+        'marketing_costs.csv' as file,
+        line,
+        null as employee_id,
+        null as deal_id,
+        null as pipeline_id,
+        null as stage_id,
+        null as department_name,
+        source_name
+    from {{ ref('stg_company__marketing_costs') }}
 ),
 
 -- Records once loaded stay known, also deals that no longer count.
@@ -94,6 +124,27 @@ known_departments as (
     select department_name from {{ ref('dim_departments') }}
     union
     select department_name from {{ ref('dim_employees') }}
+),
+
+pipelines as (
+    select * from {{ ref('dim_pipelines') }}
+),
+
+-- Where a system has a dictionary of sources, one that stands nowhere is misspelt; where it has
+-- none, it may be one that has brought nothing yet.
+with_dictionary as (
+    select source_key
+    from {{ ref('dim_sources') }}
+    where is_listed
+    group by source_key
+),
+
+known_sources as (
+    select
+        source_key,
+        source_name
+    from {{ ref('dim_sources') }}
+    group by source_key, source_name
 ),
 
 compared as (
@@ -119,6 +170,20 @@ compared as (
             end,
             case
                 when
+                    named_in_files.pipeline_id is not null
+                    and named_in_files.stage_id is null
+                    and pipelines.pipeline_key is null
+                    then 'no pipeline ' || named_in_files.pipeline_id
+            end,
+            case
+                when
+                    named_in_files.source_name is not null
+                    and with_dictionary.source_key is not null
+                    and known_sources.source_name is null
+                    then 'no source ' || named_in_files.source_name
+            end,
+            case
+                when
                     named_in_files.department_name is not null
                     and known_departments.department_name is null
                     then 'no department ' || named_in_files.department_name
@@ -136,6 +201,14 @@ compared as (
             'named_in_files.source_key', 'named_in_files.pipeline_id', 'named_in_files.stage_id'
         ]) }}
         = stages.stage_key
+    left join pipelines
+        on named_in_files.source_key = pipelines.source_key
+        and named_in_files.pipeline_id = pipelines.pipeline_id
+    left join with_dictionary
+        on named_in_files.source_key = with_dictionary.source_key
+    left join known_sources
+        on named_in_files.source_key = known_sources.source_key
+        and named_in_files.source_name = known_sources.source_name
     left join known_departments
         on named_in_files.department_name = known_departments.department_name
 )

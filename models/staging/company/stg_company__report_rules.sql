@@ -23,5 +23,7 @@ select
     untraced_factor,
     canned_repeats,
     canned_share,
-    alarm_drop_share
+    alarm_drop_share,
+    asleep_days,
+    next_deal_days
 from source

@@ -75,7 +75,12 @@ def test_a_name_and_a_zone_and_a_connection_are_enough(company: Write) -> None:
         "shared_lines": "count",
     }
     assert rules.quality.model_dump() == {"mass_move_cards": 20, "mass_move_minutes": 5}
-    assert rules.reports.model_dump() == {"forgotten_days": 20, "open_cards_limit": 60}
+    assert rules.reports.model_dump() == {
+        "forgotten_days": 20,
+        "open_cards_limit": 60,
+        "asleep_days": 90,
+        "next_deal_days": 90,
+    }
     assert list(rules.working_hours.model_dump().values()) == ["09:00-18:00"] * 5 + ["", ""]
     assert rules.publish.keep_generations == 3
     assert rules.connections.bitrix24["main"].talk_basis == "unknown"
@@ -112,6 +117,8 @@ def test_every_rule_can_be_set(company: Write) -> None:
                 "[reports]",
                 "forgotten_days = 7",
                 "open_cards_limit = 25",
+                "asleep_days = 60",
+                "next_deal_days = 0",
                 "[publish]",
                 "keep_generations = 7",
                 "[connections.bitrix24.main]",
@@ -132,7 +139,7 @@ def test_every_rule_can_be_set(company: Write) -> None:
     }
     assert rules.schedule.cron == "30 2 * * 1-5"
     assert list(rules.calls.model_dump().values()) == [0, 15, 0, 1, 0, "hold_back"]
-    assert list(rules.reports.model_dump().values()) == [7, 25]
+    assert list(rules.reports.model_dump().values()) == [7, 25, 60, 0]
     assert (rules.working_hours.monday, rules.working_hours.sunday) == (
         "00:00-24:00",
         "10:30-14:00",
@@ -337,6 +344,110 @@ def test_sellers_are_employees_and_departments(company: Write) -> None:
 def test_a_seller_is_one_of_both(company: Write, line: str, message: str) -> None:
     folder = company(sellers=["connection,employee_id,department", line])
     assert complaint(folder) == f"companies/acme/sellers.csv, line 2: {message}"
+
+
+COSTS = "connection,source,utm_source,utm_medium,utm_campaign,from_on,until_on,amount,currency"
+
+
+def test_marketing_costs_name_a_source_or_tags(company: Write) -> None:
+    read = read_company(
+        company(
+            marketing_costs=[
+                COSTS,
+                "main,Site,,,,2026-03-01,2026-04-01,100.50,",
+                "main,Site,,,,2026-04-01,2026-05-01,100.50,",
+                "main,,yandex,cpc,spring,2026-03-01,2026-03-02,0,USD",
+            ]
+        )
+    )
+    assert [
+        (row.connection, row.source, row.utm_source, row.utm_campaign, row.amount, row.currency)
+        for row in read.marketing_costs
+    ] == [
+        ("bitrix24:main", "Site", None, None, Decimal("100.50"), None),
+        ("bitrix24:main", "Site", None, None, Decimal("100.50"), None),
+        ("bitrix24:main", None, "yandex", "spring", Decimal(0), "USD"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["main,,,,,2026-03-01,2026-04-01,1,"], "line 2: names a source or a UTM tag, or both"),
+        (
+            ["main,Site,,,,2026-03-01,2026-03-01,1,"],
+            "line 2: until_on must be after from_on (2026-03-01)",
+        ),
+        (["main,Site,,,,2026-03-01,2026-04-01,-1,"], "line 2, column amount: Input should be"),
+        (["main,Site,,,,2026-03-01,2026-04-01,1,rub"], "line 2, column currency:"),
+        (["shop,Site,,,,2026-03-01,2026-04-01,1,"], "company.toml has no CRM connection 'shop'"),
+        (
+            ["main,Site,,,,2026-03-01,2026-04-01,1,", "main,Site,,,,2026-03-01,2026-04-01,2,"],
+            "line 3: bitrix24:main, Site, 2026-03-01, 2026-04-01 stands in line 2 already",
+        ),
+    ],
+)
+def test_a_wrong_cost_is_named_with_its_line(company: Write, lines: list[str], said: str) -> None:
+    message = complaint(company(marketing_costs=[COSTS, *lines]))
+    assert message.startswith("companies/acme/marketing_costs.csv, line ")
+    assert said in message
+
+
+STEPS = "connection,funnel,step_number,step_name,pipeline_id,stage_id"
+
+
+def test_steps_of_journeys_stand_on_leads_pipelines_and_stages(company: Write) -> None:
+    read = read_company(
+        company(
+            journey_steps=[
+                STEPS,
+                "main,Retail,1,Lead,leads,",
+                "main,Retail,2,Deal,0,",
+                "main,Retail,2,Deal,4,",
+                "main,Retail,3,Contract,0,EXECUTING",
+                "main,Wholesale,1,Deal,1,",
+            ]
+        )
+    )
+    assert [
+        (row.funnel, row.step_number, row.pipeline_id, row.stage_id) for row in read.journey_steps
+    ] == [
+        ("Retail", 1, -1, None),
+        ("Retail", 2, 0, None),
+        ("Retail", 2, 4, None),
+        ("Retail", 3, 0, "EXECUTING"),
+        ("Wholesale", 1, 1, None),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["main,Retail,0,Lead,leads,"], "line 2, column step_number: Input should be greater"),
+        (["main,Retail,1,Lead,lead,"], "line 2, column pipeline_id: Input should be a valid int"),
+        (["main,,1,Lead,leads,"], "line 2, column funnel:"),
+        (
+            ["main,Retail,1,Lead,leads,", "main,Repeat,1,Lead,leads,"],
+            "line 3: pipeline leads is of the funnel Retail already, line 2",
+        ),
+        (
+            ["main,Retail,1,Deal,0,NEW", "main,Retail,2,Offer,0,NEW"],
+            "line 3: pipeline 0, stage NEW, is a place of step 1 already, line 2",
+        ),
+        (
+            ["main,Retail,1,Lead,leads,", "main,Retail,1,Leads,2,"],
+            "line 3: step 1 of the funnel Retail is called Lead in line 2",
+        ),
+        (
+            ["main,Retail,1,Lead,leads,", "main,Retail,1,Lead,leads,"],
+            "line 3: bitrix24:main, Retail, 1, -1 stands in line 2 already",
+        ),
+    ],
+)
+def test_a_wrong_step_is_named_with_its_line(company: Write, lines: list[str], said: str) -> None:
+    message = complaint(company(journey_steps=[STEPS, *lines]))
+    assert message.startswith("companies/acme/journey_steps.csv, line ")
+    assert said in message
 
 
 def test_goals_and_norms_are_for_an_employee_a_department_or_the_company(company: Write) -> None:
