@@ -36,7 +36,7 @@ REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
 SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
-.PHONY: help setup demo dev run backfill restore authorise dbt summary test test-long \
+.PHONY: help setup demo dev run backfill restore authorise dbt summary docs-metrics test test-long \
 	test-servers bench-extract bench-calls bench-transform lint format clean
 
 help: ## List the targets
@@ -82,6 +82,9 @@ dbt: $(STAMP) ## dbt on the company's warehouse, under its lock (ARGS="build --s
 
 summary: $(STAMP) ## Print the summary of the last run again (COMPANY=)
 	@$(RUN) summary --company $(COMPANY)
+
+docs-metrics: $(STAMP) ## Write the metric catalogue's pages, docs/metrics.*.md, from the yml files
+	@$(RUN) catalogue
 
 test: $(STAMP) test-servers ## All tests but the long ones
 	@.venv/bin/pytest -m "not long" $(PARALLEL) $(ARGS)
