@@ -160,7 +160,9 @@ def read_catalogue() -> list[Entry]:
             raise CallfunnelError(f"The catalogue does not compile:\n{finished.stdout.strip()}")
     fields = ", ".join(Entry.__dataclass_fields__)
     with duckdb.connect() as connection:
-        rows = connection.execute(f"select {fields} from ({sql})").fetchall()
+        rows = connection.execute(
+            f"select {fields} from ({sql}) order by entry_position, language"
+        ).fetchall()
     return [Entry(*row) for row in rows]
 
 

@@ -64,23 +64,22 @@
     {{ return(homes) }}
 {%- endmacro %}
 
-{#- The rows of one entry. `told` is what does not depend on the language, `report` what it takes. -#}
-{% macro add_catalogue_rows(rows, entry, told, report, units) -%}
+{#- The rows of one entry; `told` is what does not depend on the language. -#}
+{% macro add_catalogue_rows(rows, entry, told, units) -%}
+    {%- set unit = entry.unit or told.unit -%}
     {%- for language in catalogue_languages() -%}
-        {%- set row = {'language': language, 'report': entry.report or report.report} -%}
-        {%- do row.update(told) -%}
-        {%- for field in ['name', 'definition', 'formula'] -%}
+        {%- set row = dict(told, language=language, report=entry.report) -%}
+        {%- for field in [
+            'name', 'definition', 'formula', 'grain', 'question', 'trap', 'action', 'example',
+        ] -%}
             {%- do row.update({field: catalogue_text(entry[field], language)}) -%}
         {%- endfor -%}
-        {%- for field in ['grain', 'question', 'trap', 'action', 'example'] -%}
-            {%- do row.update({field: catalogue_text(entry[field] or report[field], language)}) -%}
-        {%- endfor -%}
-        {%- set unit = entry.unit or told.unit -%}
         {%- do row.update({'unit': units[unit][language] if unit}) -%}
         {%- do rows.append(row) -%}
     {%- endfor -%}
 {%- endmacro %}
 
+{#- All rows. What a column takes from its report is left to SQL: it would triple the text. -#}
 {% macro catalogue_rows() -%}
     {%- set rows = [] -%}
     {%- set models = catalogue_models() -%}
@@ -88,41 +87,36 @@
     {%- set units = (models | selectattr('name', 'equalto', 'metric_catalogue') | first)
         .config.meta.catalogue_units -%}
     {%- for model in models -%}
-        {%- set report = dict(model.config.meta.get('catalogue', {})) -%}
+        {%- set report = model.config.meta.catalogue -%}
         {%- if report -%}
-            {%- set first_sentence = (model.description | replace('\n', ' ')).split('. ')[0] -%}
-            {%- do report.update({'grain': dict(report.grain, en=first_sentence.strip().rstrip('.'))}) -%}
-            {%- do add_catalogue_rows(
-                rows, report, {'entry_kind': 'report', 'entry_name': model.name,
-                    'table_name': model.name}, {}, units
-            ) -%}
+            {%- set sentence = (model.description | replace('\n', ' ')).split('. ')[0] -%}
+            {%- set grain = dict(report.grain, en=sentence.strip().rstrip('.')) -%}
+            {%- do add_catalogue_rows(rows, dict(report, grain=grain), {
+                'entry_kind': 'report', 'entry_name': model.name, 'table_name': model.name,
+            }, units) -%}
         {%- endif -%}
         {%- for term in model.config.meta.get('catalogue_terms', []) -%}
-            {%- do add_catalogue_rows(
-                rows, term, {'entry_kind': term.kind, 'entry_name': term.term}, {}, units
-            ) -%}
+            {%- do add_catalogue_rows(rows, term, {
+                'entry_kind': term.kind, 'entry_name': term.term,
+            }, units) -%}
         {%- endfor -%}
         {%- for column in model.columns.values() -%}
             {%- set entry = column.config.meta.catalogue or homes[column.name] -%}
             {%- if model.schema == 'metrics' and is_in_catalogue(column.name) and entry -%}
-                {%- do add_catalogue_rows(
-                    rows, entry, {
-                        'entry_kind': 'column', 'entry_name': column.name,
-                        'table_name': model.name, 'column_name': column.name,
-                        'additivity': column.config.meta.additivity,
-                        'unit': catalogue_unit(column.name, column.data_type),
-                    }, report, units
-                ) -%}
+                {%- do add_catalogue_rows(rows, dict(entry, report=none), {
+                    'entry_kind': 'column', 'entry_name': column.name,
+                    'table_name': model.name, 'column_name': column.name,
+                    'additivity': column.config.meta.additivity,
+                    'unit': catalogue_unit(column.name, column.data_type),
+                }, units) -%}
             {%- endif -%}
             {%- for term in column.config.meta.get('catalogue_terms', []) -%}
-                {%- do add_catalogue_rows(
-                    rows, term, {
-                        'entry_kind': term.kind, 'entry_name': term.term,
-                        'table_name': model.name, 'column_name': column.name,
-                        'additivity': term.additivity,
-                        'unit': catalogue_unit(term.term, none) if term.kind == 'metric',
-                    }, report if term.kind == 'metric' else {}, units
-                ) -%}
+                {%- do add_catalogue_rows(rows, term, {
+                    'entry_kind': term.kind, 'entry_name': term.term,
+                    'table_name': model.name, 'column_name': column.name,
+                    'additivity': term.additivity,
+                    'unit': catalogue_unit(term.term, none) if term.kind == 'metric',
+                }, units) -%}
             {%- endfor -%}
         {%- endfor -%}
     {%- endfor -%}
@@ -135,24 +129,22 @@
     {%- set rows = catalogue_rows() if execute else [] -%}
     select
         {% for column in columns -%}
-        cast({{ column }} as varchar) as {{ column }}{{ ',' if not loop.last }}
+        cast({{ column }} as varchar) as {{ column }},
         {% endfor -%}
+        cast(entry_position as bigint) as entry_position
     from (
         values
         {% for row in rows -%}
         (
         {%- for column in columns -%}
             {%- if row[column] -%}
-                '{{ (row[column] | string).strip() | replace("'", "''") }}'
-            {%- else -%}
-                null
-            {%- endif -%}
-            {{ ', ' if not loop.last }}
+                '{{ (row[column] | string).strip() | replace("'", "''") }}', {% else -%}
+                null, {% endif -%}
         {%- endfor -%}
-        ){{ ',' if not loop.last }}
+        {{ (loop.index0 // catalogue_languages() | length) + 1 }}){{ ',' if not loop.last }}
         {% else -%}
-        ({{ (['null'] * columns | length) | join(', ') }})
+        ({{ (['null'] * columns | length) | join(', ') }}, null)
         {% endfor -%}
-    ) as told ({{ columns | join(', ') }})
+    ) as told ({{ columns | join(', ') }}, entry_position)
     where entry_name is not null
 {%- endmacro %}
