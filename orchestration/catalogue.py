@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,8 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "metric": "Numbers",
         "column": "Columns",
         "value": "Values",
+        "other_values": "Values in other tables",
+        "table": "Table",
         "shared": "Explained elsewhere",
         "grain": "Grain",
         "formula": "Formula",
@@ -62,6 +65,8 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "metric": "Показатели",
         "column": "Столбцы",
         "value": "Значения",
+        "other_values": "Значения в других таблицах",
+        "table": "Таблица",
         "shared": "Объяснены в другом месте",
         "grain": "Детализация",
         "formula": "Формула",
@@ -89,6 +94,8 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "metric": "Показники",
         "column": "Стовпці",
         "value": "Значення",
+        "other_values": "Значення в інших таблицях",
+        "table": "Таблиця",
         "shared": "Пояснено в іншому місці",
         "grain": "Деталізація",
         "formula": "Формула",
@@ -186,8 +193,10 @@ def render_page(entries: Iterable[Entry], language: str) -> str:
 
 
 def _reports(entries: list[Entry]) -> list[Entry]:
+    """By number; of several tables the one that explains most stands first."""
+    size = Counter(entry.table_name for entry in entries)
     reports = [entry for entry in entries if entry.entry_kind == "report"]
-    return sorted(reports, key=lambda report: (_number(report), report.entry_name))
+    return sorted(reports, key=lambda one: (_number(one), -size[one.table_name], one.entry_name))
 
 
 def _number(report: Entry) -> int:
@@ -209,7 +218,7 @@ def _head(entries: list[Entry], language: str) -> Iterator[str]:
     for kind in ("illness", "signal"):
         if kind in kinds:
             yield f"- [{texts[kind]}](#{kind})"
-    yield ""
+    yield f"- [{texts['other_values']}](#values)\n"
 
 
 def _body(entries: list[Entry], texts: Mapping[str, str]) -> Iterator[str]:
@@ -217,13 +226,14 @@ def _body(entries: list[Entry], texts: Mapping[str, str]) -> Iterator[str]:
     yield from _terms(entries, "word", "words", texts)
     for report in _reports(entries):
         yield f'## <a id="{report.anchor}"></a>{report.report}. {report.name}\n'
-        yield f"{report.definition} `{report.entry_name}`\n"
+        yield f"{report.definition}\n"
+        yield f"- **{texts['table']}.** `{report.entry_name}`"
         yield f"- **{texts['grain']}.** {report.grain}."
         for field in ("question", "trap", "action", "example"):
             yield f"- **{texts[field]}.** {getattr(report, field)}"
         yield ""
         of_table = [entry for entry in entries if entry.table_name == report.entry_name]
-        for kind in ("metric", "column", "value"):
+        for kind in ("metric", "column"):
             listed = [entry for entry in of_table if entry.entry_kind == kind]
             told = [entry for entry in listed if seen.setdefault(entry.meaning, entry) is entry]
             if listed:
@@ -236,9 +246,14 @@ def _body(entries: list[Entry], texts: Mapping[str, str]) -> Iterator[str]:
                 yield f"- {texts['shared']}: {links}."
             if listed:
                 yield ""
+        yield from _values([entry for entry in of_table if entry.entry_kind == "value"], texts)
     for kind in ("illness", "signal"):
         yield from _terms(entries, kind, kind, texts)
-    yield from _values_of_marts(entries, texts)
+    reports = {entry.entry_name for entry in _reports(entries)}
+    other = [e for e in entries if e.entry_kind == "value" and e.table_name not in reports]
+    if other:
+        yield f'## <a id="values"></a>{texts["other_values"]}\n'
+        yield from _values(other, texts)
 
 
 def _terms(entries: list[Entry], kind: str, anchor: str, texts: Mapping[str, str]) -> Iterator[str]:
@@ -250,17 +265,14 @@ def _terms(entries: list[Entry], kind: str, anchor: str, texts: Mapping[str, str
         yield ""
 
 
-def _values_of_marts(entries: list[Entry], texts: Mapping[str, str]) -> Iterator[str]:
-    """Values of columns that stand in no report, by their column."""
-    reports = {entry.entry_name for entry in entries if entry.entry_kind == "report"}
-    by_column: dict[tuple[str | None, str | None], list[Entry]] = {}
+def _values(entries: list[Entry], texts: Mapping[str, str]) -> Iterator[str]:
+    """Values by the column that holds them, else by their report."""
+    by_place: dict[str, list[Entry]] = {}
     for entry in entries:
-        if entry.entry_kind == "value" and entry.table_name not in reports:
-            by_column.setdefault((entry.table_name, entry.column_name), []).append(entry)
-    if by_column:
-        yield f"## {texts['value']}\n"
-    for (table, column), listed in by_column.items():
-        yield f"### `{column}`" + (f" (`{table}`)\n" if table else "\n")
+        place = f"`{entry.column_name}`" if entry.column_name else str(entry.report)
+        by_place.setdefault(place, []).append(entry)
+    for place, listed in by_place.items():
+        yield f"### {texts['value']}: {place}\n"
         for entry in listed:
             yield from _item(entry, None, texts)
         yield ""

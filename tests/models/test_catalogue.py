@@ -223,6 +223,33 @@ def test_numbers_have_formula_unit_question_trap_action_and_example(
     assert incomplete_numbers(catalogue, manifest) == []
 
 
+def unknown_names(manifest: Mapping[str, Any]) -> list[str]:
+    """Names in formulas that no table, column, metric or rule of the company has."""
+    known = {node["name"] for node in manifest["nodes"].values()}
+    known |= {name for node in nodes(manifest) for name in node["columns"]}
+    known |= {term["term"] for _, _, term in terms(manifest)}
+    for node in nodes(manifest):
+        for column in node["columns"].values():
+            known |= {str(value) for value in listed_values(node, column, manifest)}
+    known |= set(re.findall(r"\w+", (PROJECT_DIR / "docs/company-rules.md").read_text()))
+    # A column that every published table gets, and a value of fct_crm_actions.action_type.
+    known |= {"as_of_at", "stage_move"}
+    return [
+        f"{label}: {name}"
+        for label, entry in entries(manifest)
+        for name in re.findall(r"[a-z0-9]+(?:_+[a-z0-9]+)+", str(entry.get("formula", "")))
+        if name not in known
+    ]
+
+
+def test_formulas_name_what_there_is(manifest: Mapping[str, Any]) -> None:
+    assert unknown_names(manifest) == []
+    spoiled = deepcopy(manifest)
+    entry = column_of(spoiled, "metric_calls__by_hour", "hour_number")["catalogue"]
+    entry["formula"] = "hour(begun_at)"
+    assert unknown_names(spoiled) == ["metric_calls__by_hour.hour_number: begun_at"]
+
+
 def test_nothing_is_told_twice(manifest: Mapping[str, Any]) -> None:
     """A column's own entry stands in one table, or in each table that has the column."""
     told = Counter((term["kind"], column, term["term"]) for _, column, term in terms(manifest))
