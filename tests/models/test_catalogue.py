@@ -46,6 +46,18 @@ COLUMNS_WITH_VALUES = {
 }  # fmt: skip
 """Outside of the reports; inside every column with listed values is one."""
 
+SHARED_COLUMNS = {
+    "activity_points", "answered_count", "calls_count", "calls_per_won_deal", "card_type",
+    "card_url", "denominator", "department_name", "employee_name", "ends_on", "first_missed_on",
+    "growth_note", "growth_share", "happened_on", "inbound_count", "is_complete", "is_current",
+    "is_finished", "metric_name", "missed_count", "month_start_on", "numerator", "outbound_count",
+    "period_type", "pipeline_name", "plan_value", "product_name", "seconds_to_contact",
+    "segment_type", "segment_value", "slice_type", "slice_value", "source_name", "stage_name",
+    "stage_position", "starts_on", "successful_count", "talk_minutes_per_won_deal", "talk_seconds",
+    "value", "won_amount", "won_share_closed", "working_days_count",
+}  # fmt: skip
+"""Columns that a table does not explain itself, because another one does."""
+
 VALUES_OF_ANOTHER = {"year_growth_note": "growth_note"}
 
 TEXTS = ("name", "definition", "grain", "question", "trap", "action", "example")
@@ -265,6 +277,15 @@ def test_nothing_is_told_twice(manifest: Mapping[str, Any]) -> None:
         for name, tables in owning.items()
         if len(tables) > 1 and tables != having[name]
     } == {}
+
+
+def test_what_tables_take_from_one_another_is_judged(manifest: Mapping[str, Any]) -> None:
+    """A new one: does the text of the other table hold for this one, word by word?"""
+    assert {
+        column["name"]
+        for _, column in report_columns(manifest)
+        if not column["config"]["meta"].get("catalogue")
+    } == SHARED_COLUMNS
 
 
 def test_names_are_unique_where_they_stand_together(catalogue: list[Entry]) -> None:
