@@ -5,34 +5,50 @@ with entries as (
 ),
 
 reports as (
-    select * from entries
+    select
+        table_name,
+        language,
+        report,
+        grain,
+        question,
+        trap,
+        action,
+        example
+    from entries
     where entry_kind = 'report'
+),
+
+-- A condition on the left side alone would make a nested loop of the join below.
+entries_of_reports as (
+    select
+        *,
+        case when entry_kind in ('column', 'metric') then table_name end as report_table
+    from entries
 )
 
 select
     {{ hash_key([
-        'entries.entry_kind', "coalesce(entries.table_name, '')",
-        "coalesce(entries.column_name, '')", 'entries.entry_name', 'entries.language',
+        'told.entry_kind', "coalesce(told.table_name, '')",
+        "coalesce(told.column_name, '')", 'told.entry_name', 'told.language',
     ]) }} as catalogue_key,
-    entries.entry_kind,
-    entries.entry_name,
-    coalesce(entries.report, reports.report) as report,
-    entries.table_name,
-    entries.column_name,
-    entries.entry_position,
-    entries.language,
-    entries.name,
-    entries.definition,
-    entries.formula,
-    entries.unit,
-    coalesce(entries.grain, reports.grain) as grain,
-    entries.additivity,
-    coalesce(entries.question, reports.question) as question,
-    coalesce(entries.trap, reports.trap) as trap,
-    coalesce(entries.action, reports.action) as action,
-    coalesce(entries.example, reports.example) as example
-from entries
+    told.entry_kind,
+    told.entry_name,
+    coalesce(told.report, reports.report) as report,
+    told.table_name,
+    told.column_name,
+    told.entry_position,
+    told.language,
+    told.name,
+    told.definition,
+    told.formula,
+    told.unit,
+    coalesce(told.grain, reports.grain) as grain,
+    told.additivity,
+    coalesce(told.question, reports.question) as question,
+    coalesce(told.trap, reports.trap) as trap,
+    coalesce(told.action, reports.action) as action,
+    coalesce(told.example, reports.example) as example
+from entries_of_reports as told
 left join reports
-    on entries.table_name = reports.table_name
-    and entries.language = reports.language
-    and entries.entry_kind in ('column', 'metric')
+    on told.report_table = reports.table_name
+    and told.language = reports.language

@@ -39,7 +39,11 @@ CLIENT_CATEGORIES = {
     "never_contacted", "active", "buyer_asleep", "prospect_asleep", "ownerless",
 }  # fmt: skip
 
+REPORTS_IN_MARTS = {"fct_open_pipeline", "fct_data_quality_issues"}
+"""R20 and R22, which need no metric table."""
+
 COLUMNS_WITH_VALUES = {
+    ("fct_data_quality_issues", "severity"),
     ("fct_calls", "match_method"), ("fct_calls", "talk_basis"), ("fct_calls", "talker_basis"),
     ("fct_owner_intervals", "owner_basis"), ("dim_pipelines", "pipeline_role"),
     ("dim_stages", "stage_semantics"),
@@ -50,11 +54,12 @@ SHARED_COLUMNS = {
     "activity_points", "answered_count", "calls_count", "calls_per_won_deal", "card_type",
     "card_url", "denominator", "department_name", "employee_name", "ends_on", "first_missed_on",
     "growth_note", "growth_share", "happened_on", "inbound_count", "is_complete", "is_current",
-    "is_finished", "metric_name", "missed_count", "month_start_on", "numerator", "outbound_count",
-    "period_type", "pipeline_name", "plan_value", "product_name", "seconds_to_contact",
-    "segment_type", "segment_value", "slice_type", "slice_value", "source_name", "stage_name",
-    "stage_position", "starts_on", "successful_count", "talk_minutes_per_won_deal", "talk_seconds",
-    "value", "won_amount", "won_share_closed", "working_days_count",
+    "is_finished", "is_reconstructed", "metric_name", "missed_count", "month_start_on", "numerator",
+    "open_deals_count", "outbound_count", "period_type", "pipeline_name", "plan_value",
+    "product_name", "seconds_to_contact", "segment_type", "segment_value", "slice_type",
+    "slice_value", "source_name", "stage_name", "stage_position", "starts_on", "stock_on",
+    "successful_count", "talk_minutes_per_won_deal", "talk_seconds", "value", "won_amount",
+    "won_share_closed", "working_days_count",
 }  # fmt: skip
 """Columns that a table does not explain itself, because another one does."""
 
@@ -83,13 +88,20 @@ def terms(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str | None, Any]]:
                 yield node["name"], column["name"], term
 
 
+def reports(manifest: Mapping[str, Any]) -> list[Any]:
+    return [
+        node
+        for node in nodes(manifest)
+        if node["schema"] == "metrics" or node["name"] in REPORTS_IN_MARTS
+    ]
+
+
 def report_columns(manifest: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
     """Columns of reports that are read: keys and ids are joined on."""
-    for node in nodes(manifest):
-        if node["schema"] == "metrics":
-            for column in node["columns"].values():
-                if not column["name"].endswith(("_key", "_id")):
-                    yield node, column
+    for node in reports(manifest):
+        for column in node["columns"].values():
+            if not column["name"].endswith(("_key", "_id")):
+                yield node, column
 
 
 def entry_of(column: Any, manifest: Mapping[str, Any]) -> Any:
@@ -131,8 +143,8 @@ def missing(manifest: Mapping[str, Any]) -> list[str]:
     """What has no entry, by name."""
     found = [
         f"report {node['name']}"
-        for node in nodes(manifest)
-        if node["schema"] == "metrics" and not node["config"]["meta"].get("catalogue")
+        for node in reports(manifest)
+        if not node["config"]["meta"].get("catalogue")
     ]
     for node, column in report_columns(manifest):
         if entry_of(column, manifest) is None:
@@ -146,7 +158,11 @@ def missing(manifest: Mapping[str, Any]) -> list[str]:
         for name in sorted(names)
         if (kind, name) not in told
     ]
-    found += [f"value {name}" for name in CLIENT_CATEGORIES if ("value", name) not in told]
+    with (PROJECT_DIR / "transform/seeds/data_quality_rules.csv").open() as file:
+        rules = {row["rule_id"] for row in csv.DictReader(file)}
+    found += [
+        f"value {name}" for name in sorted(CLIENT_CATEGORIES | rules) if ("value", name) not in told
+    ]
     values = {(column, term["term"]) for _, column, term in terms(manifest)}
     for node in nodes(manifest):
         for column in node["columns"].values():

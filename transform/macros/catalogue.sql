@@ -102,7 +102,8 @@
         {%- endfor -%}
         {%- for column in model.columns.values() -%}
             {%- set entry = column.config.meta.catalogue or homes[column.name] -%}
-            {%- if model.schema == 'metrics' and is_in_catalogue(column.name) and entry -%}
+            {%- if (report or model.schema == 'metrics') and entry
+                and is_in_catalogue(column.name) -%}
                 {%- do add_catalogue_rows(rows, dict(entry, report=none), {
                     'entry_kind': 'column', 'entry_name': column.name,
                     'table_name': model.name, 'column_name': column.name,
