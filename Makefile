@@ -36,8 +36,8 @@ REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
 SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
-.PHONY: help setup demo dev run backfill restore authorise dbt docs summary test test-long \
-	test-servers bench-extract bench-calls bench-transform lint format clean
+.PHONY: help setup demo dev run backfill restore authorise dbt docs docs-metrics summary test \
+	test-long test-servers bench-extract bench-calls bench-transform lint format clean
 
 help: ## List the targets
 	@echo "callfunnel: what does our sales department really do, and what does it bring?"
@@ -85,6 +85,9 @@ docs: $(STAMP) ## dbt's documentation of all tables, with lineage and exposures,
 
 summary: $(STAMP) ## Print the summary of the last run again (COMPANY=)
 	@$(RUN) summary --company $(COMPANY)
+
+docs-metrics: $(STAMP) ## Write the metric catalogue's pages, docs/metrics.*.md, from the yml files
+	@$(RUN) catalogue
 
 test: $(STAMP) test-servers ## All tests but the long ones
 	@.venv/bin/pytest -m "not long" $(PARALLEL) $(ARGS)

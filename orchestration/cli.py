@@ -232,6 +232,16 @@ def summary(
             print_summary(settings, console)
 
 
+@app.command()
+def catalogue() -> None:
+    """Write docs/metrics.<language>.md from the texts in the yml files."""
+    from orchestration.catalogue import write_pages
+
+    with _sentences():
+        for path in write_pages():
+            console.print(f"{path.relative_to(PROJECT_DIR)}: {path.stat().st_size:,} bytes")
+
+
 @contextlib.contextmanager
 def _sentences() -> Iterator[None]:
     """Print an error meant for the user as its sentence, and exit with 1."""
