@@ -26,6 +26,7 @@ select
     first_visits.pipeline_key,
     first_visits.stage_key,
     first_visits.reporting_employee_key,
+    first_pipelines.pipeline_role in ('sales', 'setter') as is_in_totals,
     leads.created_on as lead_created_on,
     {% for period_type in ['day', 'week', 'month', 'quarter', 'year'] -%}
     case
@@ -51,6 +52,8 @@ select
 from deals
 inner join first_visits
     on deals.deal_key = first_visits.deal_key
+inner join pipelines as first_pipelines
+    on first_visits.pipeline_key = first_pipelines.pipeline_key
 inner join pipelines
     on deals.pipeline_key = pipelines.pipeline_key
 left join leads

@@ -106,6 +106,7 @@ contributions as (
         source_key,
         happened_on,
         pipeline_key,
+        true as is_in_totals,
         null::bigint as stage_key,
         reporting_employee_key,
         card_key,
@@ -119,6 +120,7 @@ contributions as (
         source_key,
         requested_on as happened_on,
         pipeline_key,
+        true as is_in_totals,
         stage_key,
         reporting_employee_key,
         card_key,
@@ -130,6 +132,7 @@ contributions as (
         source_key,
         requested_on as happened_on,
         pipeline_key,
+        true as is_in_totals,
         stage_key,
         reporting_employee_key,
         card_key,
@@ -142,6 +145,7 @@ contributions as (
         source_key,
         qualified_on as happened_on,
         qualified_pipeline_key as pipeline_key,
+        true as is_in_totals,
         qualified_stage_key as stage_key,
         qualified_reporting_employee_key as reporting_employee_key,
         card_key,
@@ -166,6 +170,7 @@ contributions as (
         source_key,
         created_on as happened_on,
         pipeline_key,
+        is_in_totals,
         stage_key,
         reporting_employee_key,
         deal_key as card_key,
@@ -179,6 +184,7 @@ contributions as (
         source_key,
         entered_on as happened_on,
         pipeline_key,
+        true as is_in_totals,
         stage_key,
         reporting_employee_key,
         card_key,
@@ -190,6 +196,7 @@ contributions as (
         source_key,
         entered_on as happened_on,
         pipeline_key,
+        true as is_in_totals,
         stage_key,
         reporting_employee_key,
         card_key,
@@ -212,6 +219,7 @@ contributions as (
         source_key,
         closed_on as happened_on,
         pipeline_key,
+        is_in_totals,
         stage_key,
         reporting_employee_key,
         deal_key as card_key,
@@ -228,6 +236,7 @@ contributions as (
         source_key,
         paid_on as happened_on,
         pipeline_key,
+        true as is_in_totals,
         null as stage_key,
         reporting_employee_key,
         deal_key as card_key,
@@ -241,6 +250,7 @@ contributions as (
         touches.source_key,
         touches.touched_on as happened_on,
         cards.pipeline_key,
+        true as is_in_totals,
         null as stage_key,
         touches.reporting_employee_key,
         touches.card_key,
@@ -261,6 +271,7 @@ contributions as (
         source_key,
         counted_on as happened_on,
         pipeline_key,
+        true as is_in_totals,
         stage_key,
         current_reporting_employee_key as reporting_employee_key,
         card_key,
@@ -275,6 +286,7 @@ summed as (
         source_key,
         happened_on,
         pipeline_key,
+        is_in_totals,
         stage_key,
         reporting_employee_key,
         card_key,
@@ -294,14 +306,7 @@ select
     summed.source_key,
     summed.happened_on,
     summed.pipeline_key,
-    -- Totals over pipelines count closes of sales only, and no creations of service pipelines.
-    case
-        when starts_with(summed.metric_name, 'won') or starts_with(summed.metric_name, 'lost')
-            then pipelines.pipeline_role = 'sales'
-        when starts_with(summed.metric_name, 'deals_created')
-            then pipelines.pipeline_role in ('sales', 'setter')
-        else true
-    end as is_in_totals,
+    summed.is_in_totals,
     summed.stage_key,
     summed.reporting_employee_key,
     cards.card_type,
@@ -312,7 +317,5 @@ select
     cards.company_amount as card_amount,
     summed.contribution::decimal(24, 4) as contribution
 from summed
-left join pipelines
-    on summed.pipeline_key = pipelines.pipeline_key
 left join cards
     on summed.card_key = cards.card_key
