@@ -14,7 +14,7 @@ from dagster_dbt import (
     dbt_assets,
 )
 
-from orchestration.manifest import dbt_executable, keep_manifest
+from orchestration.manifest import dbt_executable, keep_manifest, keep_semantic_manifest
 from orchestration.resources import Warehouse
 from orchestration.settings import PROJECT_DIR, Settings
 
@@ -52,6 +52,7 @@ def model_assets(settings: Settings, manifest: Path) -> AssetsDefinition:
         with _environment(settings.dbt_environment()):
             invocation = dbt.cli(["build"], context=context, target_path=settings.dbt_target_dir)
             yield from invocation.stream()
+        keep_semantic_manifest(settings)
         keep_manifest(settings)
 
     return models
