@@ -41,8 +41,11 @@ class SemanticLayer:
     @property
     def ratios(self) -> frozenset[str]:
         """Metrics that are null, not 0, where there is nothing to divide by."""
-        names = {one.name for one in self._manifest.metrics if one.type is MetricType.RATIO}
-        return frozenset(names | {"cycle_days_mean", "cycle_days_median"})
+        return frozenset(
+            metric.name
+            for metric in self._manifest.metrics
+            if metric.type is MetricType.RATIO or "nullif" in (metric.type_params.expr or "")
+        )
 
     def semantic_models_of(self, metric_name: str) -> frozenset[str]:
         """The semantic models whose measures a metric is made of."""
