@@ -200,7 +200,11 @@ def mf(context: typer.Context) -> None:
             finished = subprocess.run(
                 [str(mf_executable()), *context.args],
                 cwd=PROJECT_DIR,
-                env={**os.environ, **settings.dbt_environment()},
+                env={
+                    **os.environ,
+                    **settings.dbt_environment(),
+                    "CALLFUNNEL_ACCESS_MODE": "read_only",
+                },
                 check=False,
             )
     raise typer.Exit(finished.returncode)

@@ -21,7 +21,7 @@ import yaml
 
 from orchestration.manifest import mf_executable
 from orchestration.settings import PROJECT_DIR
-from tests.conftest import DemoRun
+from tests.conftest import DemoRun, command_line
 from tests.support.companies import warehouse
 from tests.support.semantic_layer import Key, Rows, SemanticLayer
 
@@ -717,3 +717,28 @@ def test_mf_query_works_from_a_checkout_after_make_demo(demo_run: DemoRun, tmp_p
         rows = list(csv.DictReader(file))
     assert len(rows) > 50
     assert set(rows[0]) == {"source__name", "metric_time__month", "talk_minutes_per_won_deal"}
+
+
+def test_make_mf_asks_a_company_and_can_write_nothing(demo_run: DemoRun, tmp_path: Path) -> None:
+    copied = tmp_path / "data/demo/warehouse.duckdb"
+    copied.parent.mkdir(parents=True)
+    shutil.copy(demo_run.settings.warehouse, copied)
+    before = copied.stat().st_mtime_ns
+    answered = tmp_path / "answer.csv"
+    finished = command_line(
+        *("mf", "query", *QUERY.split(), "--limit", "3", "--csv", str(answered)),
+        data_root=tmp_path / "data",
+        dagster_home=tmp_path / "home",
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert len(answered.read_text().splitlines()) == 4
+    assert copied.stat().st_mtime_ns == before
+    assert (tmp_path / "data/demo/dbt/metricflow.log").exists()
+
+
+def test_a_company_without_a_warehouse_is_told_what_to_run(tmp_path: Path) -> None:
+    finished = command_line(
+        "mf", "list", "metrics", data_root=tmp_path / "data", dagster_home=tmp_path / "home"
+    )
+    assert finished.returncode == 1
+    assert "run make demo or make run" in " ".join(finished.stderr.split())
