@@ -331,7 +331,9 @@ def test_names_tell_the_layer(manifest: Mapping[str, Any]) -> None:
 def test_yml_files_are_named_after_their_folder() -> None:
     names = [path.name for path in (PROJECT_DIR / "models").rglob("*.yml")]
     assert names
-    assert [n for n in names if not re.fullmatch(r"_[a-z0-9_]+__(models|sources|semantic)\.yml", n)] == []
+    assert [
+        n for n in names if not re.fullmatch(r"_[a-z0-9_]+__(models|sources|semantic)\.yml", n)
+    ] == []
 
 
 def test_every_model_and_raw_table_is_described(manifest: Mapping[str, Any]) -> None:
