@@ -36,7 +36,7 @@ REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
 SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
-.PHONY: help setup demo dev run backfill restore authorise dbt docs docs-metrics summary test \
+.PHONY: help setup demo dev run backfill restore authorise dbt mf docs docs-metrics summary test \
 	test-long test-servers bench-extract bench-calls bench-transform lint format clean
 
 help: ## List the targets
@@ -79,6 +79,9 @@ authorise: $(STAMP) ## First tokens of a Bitrix24 application or an amoCRM integ
 
 dbt: $(STAMP) ## dbt on the company's warehouse, under its lock (ARGS="build --select fct_calls")
 	@CALLFUNNEL_COMPANY=$(COMPANY) $(RUN) dbt $(ARGS)
+
+mf: $(STAMP) ## MetricFlow on the company's warehouse, under its lock (ARGS="query --metrics won --group-by source__name")
+	@CALLFUNNEL_COMPANY=$(COMPANY) $(RUN) mf $(ARGS)
 
 docs: $(STAMP) ## dbt's documentation of all tables, with lineage and exposures, as one page (COMPANY=)
 	@$(RUN) docs --company $(COMPANY)

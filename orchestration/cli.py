@@ -168,7 +168,7 @@ def dev(
 )
 def dbt(context: typer.Context) -> None:
     """Call dbt on the company's warehouse, under its lock."""
-    from orchestration.manifest import dbt_executable, keep_manifest
+    from orchestration.manifest import dbt_executable, keep_manifest, keep_semantic_manifest
 
     with _sentences():
         settings = _prepared(read_settings().company)
@@ -180,7 +180,34 @@ def dbt(context: typer.Context) -> None:
                 env={**os.environ, **settings.dbt_environment()},
                 check=False,
             )
+            keep_semantic_manifest(settings)
             keep_manifest(settings)
+    raise typer.Exit(finished.returncode)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def mf(context: typer.Context) -> None:
+    """Ask the semantic layer on the company's warehouse, under its lock."""
+    from orchestration.manifest import mf_executable
+
+    with _sentences():
+        settings = _prepared(read_settings().company)
+        _require_warehouse(settings)
+        with warehouse_lock(settings.lock_file, "make mf", settings.lock_timeout_seconds):
+            claim_warehouse(settings.warehouse)
+            finished = subprocess.run(
+                [str(mf_executable()), *context.args],
+                cwd=PROJECT_DIR,
+                env={
+                    **os.environ,
+                    **settings.dbt_environment(),
+                    "CALLFUNNEL_ACCESS_MODE": "read_only",
+                },
+                check=False,
+            )
     raise typer.Exit(finished.returncode)
 
 
@@ -223,10 +250,7 @@ def summary(
 
     with _sentences():
         settings = _prepared(company or read_settings().company)
-        if not settings.warehouse.exists():
-            raise CallfunnelError(
-                f"Company '{settings.company}' has no warehouse yet: run make demo or make run."
-            )
+        _require_warehouse(settings)
         with warehouse_lock(settings.lock_file, "make summary", settings.lock_timeout_seconds):
             claim_warehouse(settings.warehouse)
             print_summary(settings, console)
@@ -259,6 +283,13 @@ def _prepared(company: str) -> Settings:
     read_company(settings.company_dir)
     settings.make_folders()
     return settings
+
+
+def _require_warehouse(settings: Settings) -> None:
+    if not settings.warehouse.exists():
+        raise CallfunnelError(
+            f"Company '{settings.company}' has no warehouse yet: run make demo or make run."
+        )
 
 
 def _demo(replay: Path | None, system: str) -> str:

@@ -55,6 +55,27 @@ def read_manifest(settings: Settings) -> Mapping[str, Any]:
     return parsed
 
 
+def mf_executable() -> Path:
+    """MetricFlow's command line of the environment this process runs in."""
+    return Path(sys.executable).parent / "mf"
+
+
+def keep_semantic_manifest(settings: Settings) -> None:
+    """Put the semantic layer where `mf` looks for it: target/ of the checkout, in any company.
+
+    It holds no data and no path of a company, so one serves all of them.
+    """
+    parsed = settings.dbt_target_dir / "semantic_manifest.json"
+    if not parsed.exists():
+        return
+    kept = PROJECT_DIR / "target" / "semantic_manifest.json"
+    kept.parent.mkdir(exist_ok=True)
+    # Two companies may be built at once.
+    copied = kept.with_name(f"semantic_manifest.{os.getpid()}.new")
+    shutil.copyfile(parsed, copied)
+    copied.replace(kept)
+
+
 def keep_manifest(settings: Settings) -> None:
     """Keep the manifest of a build that was complete: `--state` then tells what has changed since.
 

@@ -56,6 +56,28 @@ facts as (
     where closes.is_counted and pipelines.pipeline_role <> 'ignore'
     group by closes.outcome
     union all
+    -- Every lead, and of connections without leads every deal that was ever in a setter or sales
+    -- pipeline.
+    select
+        'requests' as metric_name,
+        (select count(*) from {{ ref('fct_leads') }})
+        + count(distinct visits.card_key) as total
+    from {{ ref('fct_stage_visits') }} as visits
+    inner join {{ ref('dim_pipelines') }} as pipelines
+        on visits.pipeline_key = pipelines.pipeline_key
+    where
+        visits.card_type = 'deal'
+        and pipelines.pipeline_role in ('sales', 'setter')
+        and visits.source_key not in (select source_key from {{ ref('fct_leads') }})
+    union all
+    select
+        'deals_created' as metric_name,
+        count(*) as total
+    from {{ ref('fct_deal_creations') }} as creations
+    inner join {{ ref('dim_pipelines') }} as pipelines
+        on creations.pipeline_key = pipelines.pipeline_key
+    where pipelines.pipeline_role <> 'ignore'
+    union all
     select
         'payments' as metric_name,
         count(*) as total
@@ -72,6 +94,12 @@ facts as (
     from {{ ref('fct_touches') }}
     where touch_type in ('meeting', 'task')
     group by touch_type
+    union all
+    select
+        'qualified' as metric_name,
+        count(*) as total
+    from {{ ref('fct_requests') }}
+    where qualified_on is not null
 )
 
 select

@@ -61,6 +61,15 @@ with compared as (
         ) as held
     union all
     select
+        'losses with their reason' as what,
+        (select count(*) from {{ ref('fct_losses') }}) as reported,
+        (
+            select count(*)
+            from {{ ref('fct_deal_closes') }}
+            where outcome = 'lost' and is_counted
+        ) as held
+    union all
+    select
         'calls by hour' as what,
         (select sum(calls_count) from {{ ref('metric_calls__by_hour') }}) as reported,
         (

@@ -26,6 +26,7 @@ currency_rates as (
 credited as (
     select
         payments.*,
+        deals.pipeline_key,
         coalesce(payments.currency_code, rules.currency_code) as paid_currency_code,
         rules.currency_code as company_currency_code,
         coalesce(days.date_day, payments.paid_on) as local_paid_on,
@@ -49,6 +50,7 @@ select
     credited.payment_basis,
     credited.record_id as payment_record_id,
     credited.deal_key,
+    credited.pipeline_key,
     credited.client_key,
     credited.paid_at,
     credited.local_paid_on as paid_on,

@@ -55,6 +55,7 @@ select
     owned.entered_at,
     days.date_day as entered_on,
     owned.left_at,
+    left_days.date_day as left_on,
     owned.valid_to,
     owned.semantics_since_at,
     ({{ seconds_between('owned.entered_at', 'owned.left_at') }})::decimal(18, 3)
@@ -70,5 +71,9 @@ inner join days
     on owned.entered_at::date = days.utc_on
     and owned.entered_at >= days.starts_at
     and owned.entered_at < days.ends_at
+left join days as left_days
+    on owned.left_at::date = left_days.utc_on
+    and owned.left_at >= left_days.starts_at
+    and owned.left_at < left_days.ends_at
 left join employees
     on owned.owner_employee_key = employees.employee_key

@@ -21,7 +21,7 @@ from dagster_dbt import (
     dbt_assets,
 )
 
-from orchestration.manifest import dbt_executable, keep_manifest
+from orchestration.manifest import dbt_executable, keep_manifest, keep_semantic_manifest
 from orchestration.resources import Warehouse
 from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.shapes import COLUMN_SCHEMA, ROW_COUNT, column_schemas
@@ -79,6 +79,7 @@ def model_assets(settings: Settings, manifest: Path) -> AssetsDefinition:
                     project=invocation.project,
                 ):
                     yield _with_row_count(event, message.raw_event)
+        keep_semantic_manifest(settings)
         keep_manifest(settings)
         yield from _schemas(context, warehouse)
 

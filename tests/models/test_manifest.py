@@ -317,7 +317,9 @@ def test_yml_files_are_named_after_their_folder() -> None:
     names = [path.name for path in (PROJECT_DIR / "models").rglob("*.yml")]
     assert names
     assert [
-        n for n in names if not re.fullmatch(r"_[a-z0-9_]+__(models|sources|exposures)\.yml", n)
+        name
+        for name in names
+        if not re.fullmatch(r"_[a-z0-9_]+__(models|sources|exposures|semantic)\.yml", name)
     ] == []
 
 
@@ -389,6 +391,8 @@ def test_marts_and_metrics_have_contracts_and_marked_columns(manifest: Mapping[s
 OWN_FAN_OUT_TESTS = {
     "fct_touches": "assert_touches_are_calls_and_actions_once",
     "fct_open_pipeline": "assert_the_open_pipeline_ends_with_the_open_deals",
+    "fct_requests": "assert_cards_behind_the_numbers_are_those_of_the_facts",
+    "fct_losses": "assert_reports_add_up_to_their_facts",
 }
 
 

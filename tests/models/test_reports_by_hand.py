@@ -40,6 +40,7 @@ from tests.support.companies import (
 )
 from tests.support.portals import at, call_row, deal_row, history_row, make_portal
 from tests.support.raw import write_raw
+from tests.support.semantic_layer import SemanticLayer
 
 DAY = 24 * 60
 MARCH = dt.date(2026, 3, 1)
@@ -584,3 +585,57 @@ def test_open_cards_without_a_next_step_are_told(company: Settings) -> None:
         "tasks_per_card from metrics.metric_task_discipline__by_employee order by 1",
     )
     assert rows == [("Anna", 1, 1, 0, 0.0), ("Bori", 1, 1, 0, 0.0)]
+
+
+def test_the_semantic_layer_counts_with_the_same_pencil(company: Settings) -> None:
+    expected = {
+        "requests": 5,
+        "requests_won_in_90_days": 2,
+        "requests_won_share_90_days": 0.4,
+        "deals_created": 5,
+        "won_share_cohort": 0.4,
+        "won": 2,
+        "won_amount": 400,
+        "lost": 1,
+        "lost_amount": 50,
+        "won_share_closed": 2 / 3,
+        "average_check": 200,
+        "cycle_days_mean": 3.5,
+        "calls": 5,
+        "answered_calls": 4,
+        "talk_minutes": 7,
+        "talk_minutes_per_won_deal": 3.5,
+        "won_amount_per_talk_minute": 400 / 7,
+        "key_stage_entries": 3,
+        "losses_let_go": 1,
+        "open_deals_at_end": 2,
+    }
+    manifest = company.dbt_target_dir / "semantic_manifest.json"
+    with warehouse(company) as connection:
+        layer = SemanticLayer(manifest, connection)
+        found = layer.ask(list(expected), ["metric_time__month"])
+        # Of NEW: a minute, 1, 2 and 4 days; of WORK: 2 and 3.
+        by_stage = layer.ask(
+            ["cards_entering_stage", "stays_ended", "stay_days_median"],
+            ["stage__position", "metric_time__month"],
+        )
+        by_source = layer.ask(["calls", "won"], ["source__name"])
+        by_day = layer.ask(
+            ["won_amount_month_to_date", "won_amount_trailing_30_days"], ["metric_time__day"]
+        )
+    assert found[MARCH,] == pytest.approx(expected)
+    assert {key[0]: tuple(row.values()) for key, row in by_stage.items() if key[1] == MARCH} == {
+        1: (5, 4, 1.5),
+        2: (3, 2, 2.5),
+        3: (2, 0, None),
+        4: (1, 0, None),
+    }
+    assert by_source == {
+        ("(not set)",): {"calls": 4, "won": 2},
+        ("(no card)",): {"calls": 1, "won": 0},
+    }
+    march = [dt.date(2026, 3, day) for day in (5, 6, 31)]
+    # Thirty days end with the day itself: on 31 March they begin on the 2nd.
+    assert [tuple(by_day[day,].values()) for day in march] == [(100, 100), (400, 400), (400, 400)]
+    april = dt.date(2026, 4, 1)
+    assert tuple(by_day[april,].values()) == (None, 400)

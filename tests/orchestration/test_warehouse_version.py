@@ -67,7 +67,7 @@ def test_other_errors_of_the_file_stay_what_they_are(tmp_path: Path) -> None:
         claim_warehouse(warehouse)
 
 
-@pytest.mark.parametrize("words", [("dbt", "run"), ("summary",)])
+@pytest.mark.parametrize("words", [("dbt", "run"), ("mf", "list"), ("summary",)])
 def test_the_command_line_leaves_a_newer_warehouse_alone(
     tmp_path: Path, words: tuple[str, ...]
 ) -> None:

@@ -1,6 +1,9 @@
 {#- Leads stand in a pipeline of their own, to which no system gives an id. -#}
 {% macro leads_pipeline_id() -%} -1::bigint {%- endmacro %}
 
+{#- Key of the row of dim_cards that stands for no card. -#}
+{% macro no_card_key() -%} 0::bigint {%- endmacro %}
+
 {#- The key of the card that a record names by kind and id; null where it names none. -#}
 {% macro card_key(card_type, card_id) -%}
     case

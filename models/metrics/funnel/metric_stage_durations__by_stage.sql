@@ -14,10 +14,6 @@ pipelines as (
     where pipeline_role <> 'ignore'
 ),
 
-days as (
-    select * from {{ ref('int_days_by_utc_date') }}
-),
-
 dates as (
     select * from {{ ref('dim_dates') }}
 ),
@@ -41,12 +37,8 @@ ended as (
         visits.duration_seconds as stay_seconds,
         visits.duration_seconds::double / 86400 as stay_days
     from visits
-    inner join days
-        on visits.left_at::date = days.utc_on
-        and visits.left_at >= days.starts_at
-        and visits.left_at < days.ends_at
     inner join dates
-        on days.date_day = dates.date_day
+        on visits.left_on = dates.date_day
     -- Where a move has no history, how long the card stood there is not known.
     where not visits.is_inferred
 ),

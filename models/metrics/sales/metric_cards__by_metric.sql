@@ -2,12 +2,16 @@
 -- and scorecards sum these rows. Credit as SPEC says: entries to the owner at entry, wins and
 -- payments to the owner at the win, losses to the owner at the loss, calls to the talker. What
 -- describes now stands on the day of as-of, under whom reports name now.
-with deals as (
-    select * from {{ ref('fct_deals') }}
+with cards as (
+    select * from {{ ref('dim_cards') }}
 ),
 
-leads as (
-    select * from {{ ref('fct_leads') }}
+requests as (
+    select * from {{ ref('fct_requests') }}
+),
+
+creations as (
+    select * from {{ ref('fct_deal_creations') }}
 ),
 
 visits as (
@@ -26,6 +30,7 @@ calls as (
 
 touches as (
     select * from {{ ref('fct_touches') }}
+    where touch_type in ('meeting', 'task')
 ),
 
 payments as (
@@ -44,42 +49,10 @@ stages as (
     select * from {{ ref('dim_stages') }}
 ),
 
-connections as (
-    select * from {{ ref('int_connections') }}
-),
-
-cards as (
-    select
-        deal_key as card_key,
-        'deal' as card_type,
-        card_url,
-        client_key,
-        source_name,
-        company_amount as card_amount
-    from deals
-    union all
-    select
-        lead_key as card_key,
-        'lead' as card_type,
-        card_url,
-        client_key,
-        source_name,
-        null as card_amount
-    from leads
-),
-
-with_leads as (
-    select source_key
-    from leads
-    group by source_key
-),
-
 work_visits as (
     select
         visits.*,
-        pipelines.pipeline_role,
         {{ has_role('stages.stage_roles', 'key') }} as is_key_stage,
-        {{ has_role('stages.stage_roles', 'qualified') }} as is_qualified_stage,
         {{ has_role('stages.stage_roles', 'proposal') }} as is_proposal_stage
     from visits
     inner join pipelines
@@ -89,134 +62,21 @@ work_visits as (
         on visits.stage_key = stages.stage_key
 ),
 
-first_visits as (
-    select * from work_visits
-    where visit_number = 1
-),
-
--- Where a connection has no leads, a deal's first entry into a setter or sales pipeline is the
--- request, once per deal.
-deal_requests as (
-    select
-        work_visits.card_key,
-        work_visits.source_key,
-        min_by(work_visits.pipeline_key, work_visits.visit_number) as pipeline_key,
-        min_by(work_visits.stage_key, work_visits.visit_number) as stage_key,
-        min_by(work_visits.reporting_employee_key, work_visits.visit_number)
-            as reporting_employee_key,
-        min_by(work_visits.entered_on, work_visits.visit_number) as requested_on
-    from work_visits
-    left join with_leads
-        on work_visits.source_key = with_leads.source_key
-    where
-        with_leads.source_key is null
-        and work_visits.card_type = 'deal'
-        and work_visits.pipeline_role in ('sales', 'setter')
-    group by work_visits.card_key, work_visits.source_key
-),
-
-deal_qualifications as (
-    select
-        card_key,
-        min_by(pipeline_key, visit_number) as pipeline_key,
-        min_by(stage_key, visit_number) as stage_key,
-        min_by(reporting_employee_key, visit_number) as reporting_employee_key,
-        min_by(entered_on, visit_number) as qualified_on
-    from work_visits
-    where is_qualified_stage and card_type = 'deal' and pipeline_role in ('sales', 'setter')
-    group by card_key
-),
-
-lead_conversions as (
-    select
-        card_key,
-        max_by(pipeline_key, visit_number) as pipeline_key,
-        max_by(stage_key, visit_number) as stage_key,
-        max_by(reporting_employee_key, visit_number) as reporting_employee_key
-    from work_visits
-    where card_type = 'lead' and stage_semantics = 'won'
-    group by card_key
-),
-
-requests as (
-    select
-        leads.lead_key as card_key,
-        leads.source_key,
-        first_visits.pipeline_key,
-        first_visits.stage_key,
-        first_visits.reporting_employee_key,
-        leads.created_on as requested_on,
-        case when leads.lead_state = 'won' then leads.closed_on end as qualified_on,
-        lead_conversions.pipeline_key as qualified_pipeline_key,
-        lead_conversions.stage_key as qualified_stage_key,
-        lead_conversions.reporting_employee_key as qualified_reporting_employee_key
-    from leads
-    inner join first_visits
-        on leads.lead_key = first_visits.card_key
-    left join lead_conversions
-        on leads.lead_key = lead_conversions.card_key
-    union all
-    select
-        deal_requests.card_key,
-        deal_requests.source_key,
-        deal_requests.pipeline_key,
-        deal_requests.stage_key,
-        deal_requests.reporting_employee_key,
-        deal_requests.requested_on,
-        deal_qualifications.qualified_on,
-        deal_qualifications.pipeline_key as qualified_pipeline_key,
-        deal_qualifications.stage_key as qualified_stage_key,
-        deal_qualifications.reporting_employee_key as qualified_reporting_employee_key
-    from deal_requests
-    left join deal_qualifications
-        on deal_requests.card_key = deal_qualifications.card_key
-),
-
--- A request is handled with the first touch of a person.
-handled_requests as (
-    select
-        requests.card_key,
-        requests.source_key,
-        requests.pipeline_key,
-        requests.stage_key,
-        min_by(touches.reporting_employee_key, (touches.touched_at, touches.touch_key))
-            as reporting_employee_key,
-        min_by(touches.touched_on, (touches.touched_at, touches.touch_key)) as handled_on
-    from requests
-    inner join touches
-        on requests.card_key = touches.card_key
-    group by
-        requests.card_key, requests.source_key, requests.pipeline_key, requests.stage_key
-),
-
 created_deals as (
-    select
-        deals.*,
-        first_visits.pipeline_key as first_pipeline_key,
-        first_visits.stage_key as first_stage_key,
-        first_visits.reporting_employee_key as first_reporting_employee_key,
-        current_pipelines.pipeline_role as current_pipeline_role,
-        case
-            when deals.deal_state = 'won' and current_pipelines.pipeline_role = 'sales'
-                then {{ seconds_between('deals.created_at', 'deals.closed_at') }}
-        end as won_after_seconds
-    from deals
-    inner join first_visits
-        on deals.deal_key = first_visits.card_key
-    left join pipelines as current_pipelines
-        on deals.pipeline_key = current_pipelines.pipeline_key
+    select creations.*
+    from creations
+    inner join pipelines
+        on creations.pipeline_key = pipelines.pipeline_key
+        and pipelines.pipeline_role <> 'ignore'
 ),
 
 closed_deals as (
     select
         closes.*,
-        pipelines.pipeline_role,
-        deals.created_at,
-        deals.company_amount,
-        deals.is_repeat_client
+        cards.is_repeat_client
     from closes
-    inner join deals
-        on closes.deal_key = deals.deal_key
+    inner join cards
+        on closes.deal_key = cards.card_key
     inner join pipelines
         on closes.pipeline_key = pipelines.pipeline_key
         and pipelines.pipeline_role <> 'ignore'
@@ -247,6 +107,7 @@ contributions as (
         source_key,
         happened_on,
         pipeline_key,
+        true as is_in_totals,
         null::bigint as stage_key,
         reporting_employee_key,
         card_key,
@@ -260,6 +121,7 @@ contributions as (
         source_key,
         requested_on as happened_on,
         pipeline_key,
+        true as is_in_totals,
         stage_key,
         reporting_employee_key,
         card_key,
@@ -271,17 +133,20 @@ contributions as (
         source_key,
         handled_on as happened_on,
         pipeline_key,
+        true as is_in_totals,
         stage_key,
-        reporting_employee_key,
+        handled_reporting_employee_key as reporting_employee_key,
         card_key,
         1 as contribution
-    from handled_requests
+    from requests
+    where handled_on is not null
     union all
     select
         'requests_qualified_so_far' as metric_name,
         source_key,
         requested_on as happened_on,
         pipeline_key,
+        true as is_in_totals,
         stage_key,
         reporting_employee_key,
         card_key,
@@ -293,10 +158,10 @@ contributions as (
         'qualified' as metric_name,
         source_key,
         qualified_on as happened_on,
-        coalesce(qualified_pipeline_key, pipeline_key) as pipeline_key,
+        qualified_pipeline_key as pipeline_key,
+        true as is_in_totals,
         qualified_stage_key as stage_key,
-        coalesce(qualified_reporting_employee_key, reporting_employee_key)
-            as reporting_employee_key,
+        qualified_reporting_employee_key as reporting_employee_key,
         card_key,
         1 as contribution
     from requests
@@ -305,9 +170,8 @@ contributions as (
         'deals_created': 'true',
         'deals_created_for_new_clients': 'not is_repeat_client',
         'deals_created_for_repeat_clients': 'is_repeat_client',
-        'deals_created_won_so_far': 'won_after_seconds is not null',
-        'deals_created_open_so_far':
-            "deal_state = 'open' and current_pipeline_role in ('sales', 'setter')",
+        'deals_created_won_so_far': 'is_won',
+        'deals_created_open_so_far': 'is_in_work',
         'deals_created_won_in_30_days': 'won_after_seconds <= 30 * 86400',
         'deals_created_won_in_60_days': 'won_after_seconds <= 60 * 86400',
         'deals_created_won_in_90_days': 'won_after_seconds <= 90 * 86400',
@@ -319,9 +183,10 @@ contributions as (
         '{{ metric_name }}' as metric_name,
         source_key,
         created_on as happened_on,
-        first_pipeline_key as pipeline_key,
-        first_stage_key as stage_key,
-        first_reporting_employee_key as reporting_employee_key,
+        pipeline_key,
+        is_in_totals,
+        stage_key,
+        reporting_employee_key,
         deal_key as card_key,
         1 as contribution
     from created_deals
@@ -333,6 +198,7 @@ contributions as (
         source_key,
         entered_on as happened_on,
         pipeline_key,
+        true as is_in_totals,
         stage_key,
         reporting_employee_key,
         card_key,
@@ -347,6 +213,7 @@ contributions as (
         source_key,
         entered_on as happened_on,
         pipeline_key,
+        true as is_in_totals,
         stage_key,
         reporting_employee_key,
         card_key,
@@ -360,7 +227,7 @@ contributions as (
         ('won_with_amount', 'won', 'case when company_amount > 0 then 1 end'),
         ('won_for_new_clients', 'won', 'case when not is_repeat_client then 1 end'),
         ('won_for_repeat_clients', 'won', 'case when is_repeat_client then 1 end'),
-        ('won_cycle_seconds', 'won', seconds_between('created_at', 'closed_at')),
+        ('won_cycle_seconds', 'won', 'cycle_seconds'),
         ('lost', 'lost', '1'),
         ('lost_amount', 'lost', 'company_amount'),
     ] -%}
@@ -370,6 +237,7 @@ contributions as (
         source_key,
         closed_on as happened_on,
         pipeline_key,
+        is_in_totals,
         stage_key,
         reporting_employee_key,
         deal_key as card_key,
@@ -378,21 +246,20 @@ contributions as (
     where outcome = '{{ outcome }}'
     {% endfor -%}
     {% for metric_name, contribution in {
-        'payments': '1', 'payment_amount': 'payments.company_amount',
+        'payments': '1', 'payment_amount': 'company_amount',
     }.items() -%}
     union all
     select
         '{{ metric_name }}' as metric_name,
-        payments.source_key,
-        payments.paid_on as happened_on,
-        deals.pipeline_key,
+        source_key,
+        paid_on as happened_on,
+        pipeline_key,
+        true as is_in_totals,
         null as stage_key,
-        payments.reporting_employee_key,
-        payments.deal_key as card_key,
+        reporting_employee_key,
+        deal_key as card_key,
         {{ contribution }} as contribution
     from payments
-    left join deals
-        on payments.deal_key = deals.deal_key
     {% endfor -%}
     {% for metric_name, touch_type in {'meetings': 'meeting', 'tasks_done': 'task'}.items() -%}
     union all
@@ -400,36 +267,34 @@ contributions as (
         '{{ metric_name }}' as metric_name,
         touches.source_key,
         touches.touched_on as happened_on,
-        coalesce(deals.pipeline_key, leads.pipeline_key) as pipeline_key,
+        cards.pipeline_key,
+        true as is_in_totals,
         null as stage_key,
         touches.reporting_employee_key,
         touches.card_key,
         1 as contribution
     from touches
-    left join deals
-        on touches.card_key = deals.deal_key
-    left join leads
-        on touches.card_key = leads.lead_key
+    left join cards
+        on touches.card_key = cards.card_key
     where touches.touch_type = '{{ touch_type }}'
     {% endfor -%}
     {% for metric_name, contribution in {
-        'open_cards': "case when open_cards.card_type = 'deal' then 1 end",
-        'open_amount': 'open_cards.company_amount',
-        'forgotten_cards': 'case when open_cards.is_forgotten then 1 end',
+        'open_cards': "case when card_type = 'deal' then 1 end",
+        'open_amount': 'company_amount',
+        'forgotten_cards': 'case when is_forgotten then 1 end',
     }.items() -%}
     union all
     select
         '{{ metric_name }}' as metric_name,
-        open_cards.source_key,
-        connections.report_as_of_on as happened_on,
-        open_cards.pipeline_key,
-        open_cards.stage_key,
-        open_cards.current_reporting_employee_key as reporting_employee_key,
-        open_cards.card_key,
+        source_key,
+        counted_on as happened_on,
+        pipeline_key,
+        true as is_in_totals,
+        stage_key,
+        current_reporting_employee_key as reporting_employee_key,
+        card_key,
         {{ contribution }} as contribution
     from open_cards
-    inner join connections
-        on open_cards.source_key = connections.source_key
     {% endfor -%}
 ),
 
@@ -439,6 +304,7 @@ summed as (
         source_key,
         happened_on,
         pipeline_key,
+        is_in_totals,
         stage_key,
         reporting_employee_key,
         card_key,
@@ -458,14 +324,7 @@ select
     summed.source_key,
     summed.happened_on,
     summed.pipeline_key,
-    -- Totals over pipelines count closes of sales only, and no creations of service pipelines.
-    case
-        when starts_with(summed.metric_name, 'won') or starts_with(summed.metric_name, 'lost')
-            then pipelines.pipeline_role = 'sales'
-        when starts_with(summed.metric_name, 'deals_created')
-            then pipelines.pipeline_role in ('sales', 'setter')
-        else true
-    end as is_in_totals,
+    summed.is_in_totals,
     summed.stage_key,
     summed.reporting_employee_key,
     cards.card_type,
@@ -473,10 +332,8 @@ select
     cards.card_url,
     cards.client_key,
     coalesce(cards.source_name, '(no card)') as source_name,
-    cards.card_amount,
+    cards.company_amount as card_amount,
     summed.contribution::decimal(24, 4) as contribution
 from summed
-left join pipelines
-    on summed.pipeline_key = pipelines.pipeline_key
 left join cards
     on summed.card_key = cards.card_key

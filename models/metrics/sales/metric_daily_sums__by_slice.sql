@@ -11,20 +11,16 @@ with card_metrics as (
     select * from {{ ref('metric_cards__by_metric') }}
 ),
 
-deals as (
-    select * from {{ ref('fct_deals') }}
-),
-
-leads as (
-    select * from {{ ref('fct_leads') }}
+creations as (
+    select * from {{ ref('fct_deal_creations') }}
 ),
 
 employees as (
     select * from {{ ref('dim_employees') }}
 ),
 
--- Where a deal came from depends on the period: a lead of the same month may be of another week.
 origins as (
+    {% for period_type in ['day', 'week', 'month', 'quarter', 'year'] -%}
     select
         card_metrics.source_key,
         card_metrics.happened_on,
@@ -32,27 +28,17 @@ origins as (
         card_metrics.is_in_totals,
         card_metrics.reporting_employee_key,
         card_metrics.source_name,
-        period_types.period_type,
-        case
-            when
-                leads.lead_key is not null
-                and date_trunc(period_types.period_type, leads.created_on)
-                = date_trunc(period_types.period_type, card_metrics.happened_on)
-                then 'deals_origin_lead_of_period'
-            when deals.lead_key is not null then 'deals_origin_older_lead'
-            when deals.made_by = 'system' then 'deals_origin_system'
-            when deals.is_repeat_client then 'deals_origin_repeat_client'
-            else 'deals_origin_by_hand'
-        end as metric_name,
+        '{{ period_type }}' as period_type,
+        'deals_origin_' || creations.origin_of_{{ period_type }} as metric_name,
         card_metrics.contribution
     from card_metrics
-    inner join deals
-        on card_metrics.card_key = deals.deal_key
-    left join leads
-        on deals.lead_key = leads.lead_key
-    cross join (values ('day'), ('week'), ('month'), ('quarter'), ('year'))
-        as period_types (period_type)
+    inner join creations
+        on card_metrics.card_key = creations.deal_key
     where card_metrics.metric_name = 'deals_created'
+    {%- if not loop.last %}
+    union all
+    {% endif %}
+    {%- endfor %}
 ),
 
 counted as (

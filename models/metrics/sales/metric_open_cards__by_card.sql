@@ -194,6 +194,7 @@ described as (
     select
         open_cards.*,
         connections.as_of_at,
+        connections.report_as_of_on,
         rules.forgotten_days,
         pipelines.pipeline_name,
         stages.stage_name,
@@ -283,6 +284,7 @@ select
     weighed.card_key,
     weighed.card_type,
     weighed.source_key,
+    weighed.report_as_of_on as counted_on,
     weighed.card_url,
     weighed.client_key,
     weighed.pipeline_key,

@@ -7,8 +7,8 @@ with daily_sums as (
     select * from {{ ref('metric_daily_sums__by_slice') }}
 ),
 
-deals as (
-    select * from {{ ref('fct_deals') }}
+cards as (
+    select * from {{ ref('dim_cards') }}
 ),
 
 closes as (
@@ -121,11 +121,11 @@ won_deals as (
         pipelines.pipeline_role,
         closes.reporting_employee_key,
         employees.department_name,
-        deals.source_name,
-        {{ seconds_between('deals.created_at', 'closes.closed_at') }} / 86400 as cycle_days
+        cards.source_name,
+        closes.cycle_seconds::double / 86400 as cycle_days
     from closes
-    inner join deals
-        on closes.deal_key = deals.deal_key
+    inner join cards
+        on closes.deal_key = cards.card_key
     inner join pipelines
         on closes.pipeline_key = pipelines.pipeline_key
         and pipelines.pipeline_role <> 'ignore'
