@@ -324,7 +324,7 @@ def test_yml_files_are_named_after_their_folder() -> None:
 
 
 def test_every_report_has_readers(manifest: Mapping[str, Any]) -> None:
-    """Lineage ends with people: each metric table, or what is built on it, is read by an exposure."""
+    """Lineage ends with people: an exposure reads each metric table, or what is built on it."""
     read = {
         parent
         for exposure in manifest["exposures"].values()

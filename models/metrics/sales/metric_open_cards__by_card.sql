@@ -271,8 +271,12 @@ weighed as (
     select
         *,
         (weight_won_count / nullif(weight_closed_count, 0))::double as weight_share,
-        as_of_at + {{ seconds('greatest(won_seconds_median - stage_seconds, 0)') }}
-            as reckoned_close_at,
+        -- Engines differ in what is greater, nothing or 0.
+        case
+            when won_seconds_median is not null
+                then as_of_at
+                    + {{ seconds('greatest(won_seconds_median - stage_seconds, 0)') }}
+        end as reckoned_close_at,
         -- Bitrix24 fills the planned date by itself, a week from creation: that is nobody's plan.
         planned_close_at is not null
         and abs({{ seconds_between('created_at', 'planned_close_at') }} - 7 * 86400) > 86400
