@@ -33,6 +33,7 @@ from tests.support.companies import warehouse
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 ZONE_OF_EXCHANGE = "Asia/Yekaterinburg"
+BUILT = ("staging", "intermediate", "marts", "metrics")
 RULES = Rules(time_zone="Europe/Moscow", pipeline_roles={2: "setter", 3: "service"})
 
 
