@@ -7,6 +7,7 @@ import datetime as dt
 import json
 import math
 import os
+import re
 import shutil
 import subprocess
 from collections import defaultdict
@@ -103,6 +104,25 @@ def test_joins_are_on_unique_keys(demo_run: DemoRun, layer: SemanticLayer) -> No
             if rows != values:
                 repeated.append((model["name"], rows, values))
     assert repeated == []
+
+
+def test_the_layer_shows_no_personal_data_and_no_true_key_of_an_employee(
+    demo_run: DemoRun,
+) -> None:
+    """What is not published is not asked for here either."""
+    nodes = json.loads((demo_run.settings.dbt_target_dir / "manifest.json").read_text())["nodes"]
+    parsed = json.loads((demo_run.settings.dbt_target_dir / MANIFEST).read_text())
+    shown = []
+    for model in parsed["semantic_models"]:
+        columns = nodes[f"model.callfunnel.{model['node_relation']['alias']}"]["columns"]
+        for part in ("entities", "dimensions"):
+            for entry in model[part]:
+                for name in re.findall(r"\w+", entry["expr"] or entry["name"]):
+                    meta = columns[name]["config"]["meta"] if name in columns else {}
+                    is_hidden = meta.get("is_hidden", False)
+                    if is_hidden or meta.get("pii", "none") != "none":
+                        shown.append((model["name"], entry["name"], name))
+    assert shown == []
 
 
 # The same numbers as the metric tables.
