@@ -322,13 +322,24 @@ def test_an_interrupted_build_is_neither_judged_nor_published(company: Settings)
         connection.execute("delete from raw_derived.builds where invocation_id = 'x'")
 
 
-def test_a_partial_build_inherits_the_failures_of_the_build_before(company: Settings) -> None:
+@pytest.mark.parametrize(
+    "selection",
+    [
+        ("--select", "dim_dates"),
+        # Fewer are left out than there are saved queries, which dbt lists beside what it builds.
+        ("--exclude", "metric_calls__by_hour"),
+    ],
+    ids=["one model", "all but one"],
+)
+def test_a_partial_build_inherits_the_failures_of_the_build_before(
+    company: Settings, selection: tuple[str, str]
+) -> None:
     with warehouse(company, read_only=False) as connection:
         before = build_number(connection)
         connection.execute(
             "update raw_derived.builds set failures_count = 2 where build_number = ?", [before]
         )
-    dbt_build(company, "--select", "dim_dates")
+    dbt_build(company, *selection)
     with warehouse(company, read_only=False) as connection:
         builds = connection.execute(
             "select build_number - ?, failures_count from raw_derived.builds "

@@ -629,6 +629,54 @@ def test_requests_are_won_within_90_days(
     assert {month for (month,) in found} == set(came)
 
 
+@pytest.fixture
+def invented(
+    demo_run: DemoRun, connection: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> Iterator[SemanticLayer]:
+    """Three requests of 1 January; deals 1 to 3 are won after 89, 90 and no days, 1 twice.
+
+    Request 1 was qualified by employee 20; employee 30, who won deal 1, has left since.
+    """
+    tables = ("fct_requests", "fct_deal_closes")
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as opened:
+        opened.execute("create schema marts")
+        for table in tables:
+            empty = connection.execute(f"from marts.{table} limit 0").to_arrow_table()
+            opened.register("empty_table", empty)
+            opened.execute(f"create table marts.{table} as from empty_table")
+        opened.execute(
+            "insert into marts.fct_requests by name select deal_key, deal_key as card_key, "
+            "date '2026-01-01' as requested_on, 10 as reporting_employee_key, "
+            "case when deal_key = 1 then date '2026-02-01' end as qualified_on, "
+            "case when deal_key = 1 then 20 end as qualified_reporting_employee_key "
+            "from range(1, 4) as deals (deal_key)"
+        )
+        opened.execute(
+            "insert into marts.fct_deal_closes by name select deal_close_key, deal_key, "
+            "date '2026-01-01' + days as closed_on, 'won' as outcome, is_counted, "
+            "is_counted as is_in_totals, 30 as owner_employee_key, -1 as reporting_employee_key, "
+            "100 as company_amount from (values (1, 1, 5, false), (2, 1, 89, true), "
+            "(3, 2, 90, true), (4, 3, 0, true)) as closes (deal_close_key, deal_key, days, "
+            "is_counted)"
+        )
+        yield SemanticLayer(demo_run.settings.dbt_target_dir / MANIFEST, opened)
+
+
+def test_the_90_days_of_a_request_begin_with_its_own(invented: SemanticLayer) -> None:
+    names = ["requests", "requests_won_in_90_days", "requests_won_share_90_days"]
+    found = invented.totals(names)
+    assert tuple(found[name] for name in names) == (3, 2, pytest.approx(2 / 3))
+
+
+def test_qualified_and_won_go_to_whom_reports_credit(invented: SemanticLayer) -> None:
+    assert invented.ask(["requests"], ["employee"]) == {(10,): {"requests": 3}}
+    assert invented.ask(["qualified"], ["employee"]) == {(20,): {"qualified": 1}}
+    # The win that was reopened is not counted; who has left is not named.
+    assert invented.ask(["won", "won_amount"], ["employee"]) == {
+        (-1,): {"won": 3, "won_amount": 300}
+    }
+
+
 def test_sums_to_date_and_of_30_days_and_growth(
     connection: duckdb.DuckDBPyConnection, layer: SemanticLayer
 ) -> None:

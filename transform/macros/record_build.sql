@@ -28,7 +28,10 @@
         {%- set failed = results | selectattr('status', 'in', ['error', 'fail', 'skipped']) | list -%}
         {%- set known = graph.nodes.values()
             | selectattr('resource_type', 'in', ['model', 'seed', 'test']) | list -%}
-        {%- set is_full = flags.WHICH == 'build' and results | length >= known | length -%}
+        {#- Saved queries are results too, of which nothing is built. -#}
+        {%- set built = results
+            | selectattr('node.resource_type', 'in', ['model', 'seed', 'test']) | list -%}
+        {%- set is_full = flags.WHICH == 'build' and built | length >= known | length -%}
         {%- set inherited = '0' if is_full else
             "coalesce((select failures_count from raw_derived.builds as earlier "
             "where earlier.build_number = builds.build_number - 1), "
