@@ -29,6 +29,11 @@ WORKING_PIPELINES = (0, 1, 2, 4)
 """Sales and setter pipelines: what is open in them is in work."""
 OUTBOUND = (1, 4)
 NATURAL_SELLERS = {9, 10, 11}
+OF_SIGNALS = (
+    "short_calls", "record_months", "calls_without_trace", "cards_changed_without_call",
+    "canned_comments",
+)  # fmt: skip
+"""Troubles whose accounts are sellers."""
 
 Raised = set[tuple[int, dt.date]]
 
@@ -50,6 +55,10 @@ def instant(microseconds: int) -> dt.datetime:
 def planted(run: DemoRun, trouble: str) -> dict[str, Any]:
     (entry,) = run.planted[trouble]
     return entry
+
+
+def sellers(run: DemoRun) -> set[int]:
+    return NATURAL_SELLERS | {planted(run, trouble)["user_id"] for trouble in OF_SIGNALS}
 
 
 def months(names: Iterable[str]) -> set[dt.date]:
@@ -80,13 +89,7 @@ def test_sellers_are_who_sells_for_the_company(demo_run: DemoRun) -> None:
         "select employee_id from marts.dim_sellers as sellers "
         "inner join marts.dim_employees as employees using (employee_key)",
     )
-    of_signals = (
-        "short_calls", "record_months", "calls_without_trace", "cards_changed_without_call",
-        "canned_comments",
-    )  # fmt: skip
-    assert {employee for (employee,) in found} == NATURAL_SELLERS | {
-        planted(demo_run, trouble)["user_id"] for trouble in of_signals
-    }
+    assert {employee for (employee,) in found} == sellers(demo_run)
     indexes = rows(
         demo_run,
         "select activity_index from metrics.metric_activity_index__by_month as months "
@@ -144,13 +147,8 @@ def test_record_months_are_those_of_the_wins_in_the_portal(demo_run: DemoRun) ->
             month = instant(deal["MOVED_TIME"]).date().replace(day=1)
             amounts[owner][month] += int(float(deal["OPPORTUNITY"]))
     expected: Raised = set()
-    sellers = NATURAL_SELLERS | {
-        planted(demo_run, name)["user_id"]
-        for name in ("short_calls", "record_months", "calls_without_trace", "canned_comments",
-                     "cards_changed_without_call")
-    }  # fmt: skip
     calendar = [dt.date(2025 + n // 12, n % 12 + 1, 1) for n in range(17)]
-    for user in sellers:
+    for user in sellers(demo_run):
         known = [month for month in calendar if month >= max(began, hired[user])]
         running = 0
         for place, month in enumerate(known):
