@@ -58,6 +58,9 @@ NOT_COMPARED = {
     "metric_open_cards__by_card.change_band": (
         "Bitrix24 names the last mover and the last change at each load only."
     ),
+    "metric_signals__by_employee.*": (
+        "Bitrix24 names the last mover and the last change at each load only."
+    ),
     "dim_products.catalog_id": "Ids are the system's own; Bitrix24 has one catalog.",
     "dim_sources.is_listed": (
         "amoCRM has no dictionary of sources: there are those that cards name."

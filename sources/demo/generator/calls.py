@@ -41,6 +41,7 @@ from sources.demo.generator.streams import apportion, stream
 
 _STRANGER_SHARE = 0.09
 _FOLLOW_UP_SHARE = 0.04
+_ENDS_STAY_SHARE = 0.4
 _GAP_SECONDS = 20
 """A talker's next call starts at least this long after the one before: base employees never have
 two calls at once, so that overlapping calls are the planted ones."""
@@ -131,11 +132,22 @@ class CallMaker:
         start = self._at.not_too_late(rng, start, _LAST_CALL)
         # The redraw on the clock's day may precede a client of this afternoon.
         start = np.maximum(start, contacts.created[deals.contact[deal]] + 20)
+        start = self._before_moves(rng, chosen, start)
         kind = rng.choice(5, size=count, p=[0.66, 0.25, 0.04, 0.045, 0.005]) + 1
         category = deals.category[deal]
         talker = self._talkers(rng, category, deals.owner[deal])
         talker = np.where(kind == INFORMATIONAL, self._at.staff.robot, talker)
         return self._of_deals(rng, deal, start, kind, talker=talker)
+
+    def _before_moves(self, rng: np.random.Generator, chosen: Ints, start: Seconds) -> Seconds:
+        """Some of the calls end a stay: what was said is why the deal moves on."""
+        visits = self._visits
+        left = visits.left[chosen]
+        wanted = left - rng.integers(300, 3_000, size=len(chosen))
+        ends_stay = (rng.random(len(chosen)) < _ENDS_STAY_SHARE) & (left < self._at.clock)
+        ends_stay &= (wanted > visits.entered[chosen]) & (left % DAY >= 10 * HOUR)
+        ends_stay &= left % DAY < 20 * HOUR
+        return np.where(ends_stay, wanted, start)
 
     def _opening_calls(self, rng: np.random.Generator, deal: Ints) -> Calls:
         start = self._deals.created[deal] - rng.integers(60, 400, size=len(deal))

@@ -13,9 +13,10 @@ import pyarrow as pa
 from sources.demo.generator.frames import Chunk, Writer
 from sources.demo.generator.ids import id_spaces
 from sources.demo.generator.plan import make_plan
+from sources.demo.generator.planter import Site
 from sources.demo.generator.rhythm import CLOCK, UTC_OFFSET_MINUTES
 from sources.demo.generator.sizes import CompanySize, SizeName, size_of
-from sources.demo.generator.troubles import TROUBLES, Site, digits_grow_at, plant
+from sources.demo.generator.troubles import TROUBLES, digits_grow_at, plant
 from sources.demo.store import PortalStore, to_microseconds
 
 TITLE = "Северный свет"

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from sources.demo.generator.records import Plan
 from sources.demo.generator.rhythm import Seconds
 
-STRIDE = 16
-"""At most 15 troubles: one slot each."""
+STRIDE = 32
+"""At most 31 troubles: one slot each."""
 
 LAST_SLOT = STRIDE - 1
 """Shared where the company has further records of its own: see `IdSpace.further`."""

@@ -14,6 +14,9 @@ from sources.demo.generator.rhythm import DAY, HOUR, to_microseconds
 from sources.demo.generator.streams import apportion, stream
 
 COMPANY, SALES_TEAM, WHOLESALE_TEAM, SETTER_TEAM, SERVICE_TEAM = range(1, 6)
+PARTNERS_TEAM, NEW_TEAM, CAMPAIGN_TEAM = 6, 7, 8
+"""Departments of accounts that only planted troubles use; the second one's are sellers."""
+CAMPAIGN_NAME = "Обзвон"
 FIRST_GROUP = 11
 SELLERS_PER_GROUP = 15
 FIRST_EXTENSION = 101
@@ -135,6 +138,9 @@ def hire(employees: int, seed: int, starts: int, clock: int) -> Staff:
         _department(WHOLESALE_TEAM, "Оптовый отдел", COMPANY, staff.heads[WHOLESALE]),
         _department(SETTER_TEAM, "Отдел первичного контакта", SALES_TEAM, staff.heads[SETTER]),
         _department(SERVICE_TEAM, "Сервисная служба", COMPANY, staff.heads[SERVICE]),
+        _department(PARTNERS_TEAM, "Партнёрская сеть", COMPANY, staff.director),
+        _department(NEW_TEAM, "Новая группа продаж", COMPANY, staff.heads[SALES]),
+        _department(CAMPAIGN_TEAM, CAMPAIGN_NAME, COMPANY, staff.director),
         *(
             _department(
                 FIRST_GROUP + group,

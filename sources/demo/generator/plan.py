@@ -22,6 +22,7 @@ from sources.demo.generator.people import hire
 from sources.demo.generator.records import (
     ACTIVITY_OF_CLIENT,
     ACTIVITY_OF_DEAL,
+    ANSWERED,
     Calls,
     Deals,
     Floats,
@@ -38,7 +39,10 @@ from sources.demo.generator.rhythm import (
     local_seconds,
 )
 from sources.demo.generator.sizes import CompanySize
+from sources.demo.generator.streams import stream
 from sources.demo.generator.work import WorkMaker
+
+_EDIT_AFTER_CALL_SHARE = 0.8
 
 
 def make_plan(size: CompanySize, seed: int) -> Plan:
@@ -62,6 +66,7 @@ def make_plan(size: CompanySize, seed: int) -> Plan:
     call_activity = np.full(len(calls.start), -1, dtype=np.int32)
     call_activity[activity_calls] = place[: len(activity_calls)]
     _touch_deals(deals, calls, tasks)
+    _edit_after_calls(stream(seed, "edits after calls"), deals, calls, clock)
     leads, lead_steps = LeadMaker(setting, contacts, deals, calls).make()
     billing = BillingMaker(setting, deals, visits)
     invoices, invoice_steps = billing.invoices()
@@ -118,3 +123,15 @@ def _touch_deals(deals: Deals, calls: Calls, tasks: Tasks) -> None:
     bound = calls.binding == ACTIVITY_OF_DEAL
     np.maximum.at(deals.last_activity, calls.deal[bound], calls.start[bound] + calls.seconds[bound])
     np.maximum.at(deals.last_activity, tasks.deal, tasks.updated)
+
+
+def _edit_after_calls(rng: np.random.Generator, deals: Deals, calls: Calls, clock: int) -> None:
+    """Most edits note down what the owner has heard: they follow the last talk since the move."""
+    talks = np.flatnonzero((calls.deal >= 0) & (calls.code == ANSWERED))
+    talks = talks[calls.talker[talks] == deals.owner[calls.deal[talks]]]
+    last = np.zeros(len(deals.created), dtype=np.int64)
+    np.maximum.at(last, calls.deal[talks], calls.start[talks] + calls.seconds[talks])
+    edited = (deals.modified > deals.moved) & (last > deals.moved)
+    edited &= rng.random(len(last)) < _EDIT_AFTER_CALL_SHARE
+    heard = np.minimum(last + rng.integers(60, 1_200, size=len(last)), clock - 30)
+    deals.modified = np.where(edited, heard, deals.modified)

@@ -256,13 +256,17 @@ class TaskEvents:
 
 @dataclass
 class Comments:
-    """Comments in the timelines of deals and leads, ordered by time."""
+    """Comments in the timelines of deals and leads, ordered by time.
+
+    `number` is the one that the text tells, if it tells any.
+    """
 
     created: Seconds
     deal: Ints
     lead: Ints
     author: Ints
     text: Ints
+    number: Ints
 
 
 @dataclass

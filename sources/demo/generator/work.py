@@ -9,9 +9,11 @@ import numpy as np
 from sources.demo.generator.dictionaries import LEAD_STATUSES
 from sources.demo.generator.records import (
     ACTIVITY_OF_CLIENT,
+    ANSWERED,
     CHAT,
     E_MAIL_RECEIVED,
     END_OF_TIME,
+    INFORMATIONAL,
     IS_FINAL,
     NONE,
     ONLINE_SOURCES,
@@ -51,26 +53,31 @@ TASK_FIELDS = ("NEW", "RESPONSIBLE_ID", "STATUS", "DEADLINE")
 NEW_TASK, RESPONSIBLE, STATUS, DEADLINE = range(4)
 
 COMMENTS: tuple[tuple[str, float], ...] = (
-    ("", 4.0),
-    ("перезвонить", 9.0),
-    ("перезвонить позже", 4.0),
-    ("не дозвонился", 5.0),
-    ("думает", 4.0),
-    (".", 2.0),
-    ("Выслал КП, ждём решения до конца недели.", 8.0),
-    ("Нужен расчёт на второй этаж, прислал план помещения.", 6.0),
-    ("Сравнивает с другим поставщиком, важен срок монтажа.", 6.0),
-    ("Просит скидку 5 %, обещал согласовать с руководителем.", 5.0),
-    ("Замер назначен, адрес подтверждён.", 5.0),
-    ("Договор на проверке у юриста клиента.", 4.0),
-    ("Оплата после утверждения сметы.", 4.0),
-    ("Интересует только оборудование, монтаж свой.", 4.0),
-    ("Объект ещё строится, вернуться после отделки.", 4.0),
-    ("Отправил каталог и сертификаты на почту.", 4.0),
-    ("Обсудили варианты размещения внешнего блока.", 3.0),
-    ("Клиент доволен, просил контакты для знакомых.", 2.0),
+    ("", 3.0),
+    ("перезвонить", 6.0),
+    ("перезвонить позже", 3.0),
+    ("не дозвонился", 3.0),
+    ("думает", 2.0),
+    (".", 1.0),
+    ("Выслал КП на {} тыс. ₽, ждём решения до конца недели.", 8.0),
+    ("Нужен расчёт на второй этаж, {} м², прислал план помещения.", 6.0),
+    ("Сравнивает с другим поставщиком: там на {} тыс. дороже, но быстрее монтаж.", 6.0),
+    ("Просит скидку на смету {}, обещал согласовать с руководителем.", 5.0),
+    ("Замер назначен, заявка {}, адрес подтверждён.", 5.0),
+    ("Договор {} на проверке у юриста клиента.", 4.0),
+    ("Оплата после утверждения сметы {}.", 4.0),
+    ("Интересует только оборудование на {} м², монтаж свой.", 4.0),
+    ("Объект ещё строится, вернуться через {} дней после отделки.", 4.0),
+    ("Отправил каталог и сертификаты на почту, письмо {}.", 4.0),
+    ("Обсудили варианты размещения внешнего блока, до стены {} см.", 3.0),
+    ("Клиент доволен объектом {}, просил контакты для знакомых.", 2.0),
 )
-"""Text and how often it is written: empty and canned ones too, as in every CRM."""
+"""Text and how often it is written: empty and canned ones too, as in every CRM. `{}` is a number:
+what people write about a card is hardly ever the same twice."""
+
+_NOTED_SHARE = 0.45
+"""Share of successful calls that the talker writes a note about, within half an hour."""
+_NOTED_SECONDS = 40
 
 
 class WorkMaker:
@@ -321,27 +328,58 @@ class WorkMaker:
         ):
             rng = stream(self._at.seed, f"comments of {name}")
             card = np.repeat(
-                np.arange(len(created)), rng.poisson(0.9 if name == "deals" else 0.6, len(created))
+                np.arange(len(created)), rng.poisson(0.5 if name == "deals" else 0.6, len(created))
             )
             count = len(card)
             span = np.minimum(until[card], self._last) - created[card]
             wanted = created[card] + 60 + (span * rng.random(count) ** 1.5).astype(np.int64)
-            times = self._later(rng, wanted)
             heads = np.array(list(self._at.staff.heads.values()))
             author = np.where(rng.random(count) < 0.9, owner[card], rng.choice(heads, size=count))
-            weights = np.array([weight for _, weight in COMMENTS])
-            text = rng.choice(len(COMMENTS), size=count, p=weights / weights.sum())
             nothing = np.full(count, NONE, dtype=np.int32)
-            comments = Comments(
-                created=times,
-                deal=card.astype(np.int32) if name == "deals" else nothing,
-                lead=card.astype(np.int32) if name == "leads" else nothing,
-                author=author.astype(np.int32),
-                text=text.astype(np.int8),
+            parts.append(
+                self._written(
+                    rng,
+                    self._later(rng, wanted),
+                    author,
+                    deal=card.astype(np.int32) if name == "deals" else nothing,
+                    lead=card.astype(np.int32) if name == "leads" else nothing,
+                )
             )
-            parts.append(taken(comments, np.flatnonzero(times <= self._last)))
+        parts.append(self._call_notes())
         comments = concatenated(parts)
         return taken(comments, np.argsort(comments.created, kind="stable"))
+
+    def _call_notes(self) -> Comments:
+        """What talkers write about a deal right after they spoke."""
+        calls, deals = self._calls, self._deals
+        rng = stream(self._at.seed, "notes of calls")
+        noted = (calls.deal >= 0) & (calls.code == ANSWERED) & (calls.seconds >= _NOTED_SECONDS)
+        noted &= (deals.created[calls.deal] <= calls.start) & (calls.kind != INFORMATIONAL)
+        noted &= rng.random(len(calls.start)) < _NOTED_SHARE
+        call = np.flatnonzero(noted)
+        count = len(call)
+        return self._written(
+            rng,
+            calls.start[call] + calls.seconds[call] + rng.integers(20, 1_800, size=count),
+            calls.talker[call],
+            deal=calls.deal[call],
+            lead=np.full(count, NONE, dtype=np.int32),
+        )
+
+    def _written(
+        self, rng: np.random.Generator, times: Seconds, author: Ints, *, deal: Ints, lead: Ints
+    ) -> Comments:
+        count = len(times)
+        weights = np.array([weight for _, weight in COMMENTS])
+        comments = Comments(
+            created=times,
+            deal=deal,
+            lead=lead,
+            author=author.astype(np.int32),
+            text=rng.choice(len(COMMENTS), size=count, p=weights / weights.sum()).astype(np.int8),
+            number=rng.integers(3, 2_000, size=count).astype(np.int16),
+        )
+        return taken(comments, np.flatnonzero(times <= self._last))
 
     def bindings(self, activity_calls: Ints, call_activity: Ints) -> Bindings:
         """What some call activities name beside their owner; at most as many as there are deals.

@@ -154,7 +154,7 @@ class WorkWriter:
                 "ENTITY_ID": self._owners(comments.deal[rows], comments.lead[rows]),
                 "AUTHOR_ID": comments.author[rows],
                 "CREATED": to_microseconds(comments.created[rows]),
-                "COMMENT": names.pick([text for text, _ in COMMENTS], comments.text[rows]),
+                "COMMENT": _texts(comments.text[rows], comments.number[rows]),
             },
             rows.stop - rows.start,
         )
@@ -177,6 +177,16 @@ class WorkWriter:
     def _owners(self, deal: npt.NDArray[Any], lead: npt.NDArray[Any]) -> Seconds:
         """Ids of the deal or, where there is one, of the lead."""
         return np.where(lead >= 0, self._spaces.lead.own(lead), self._spaces.deal.own(deal))
+
+
+def _texts(text: npt.NDArray[Any], number: npt.NDArray[Any]) -> pa.Array:
+    parts = [words.partition("{}") for words, _ in COMMENTS]
+    tells_number = np.array([bool(mark) for _, mark, _ in parts])
+    return names.join(
+        names.pick([before for before, _, _ in parts], text),
+        where(tells_number[text], names.as_text(number), ""),
+        names.pick([after for _, _, after in parts], text),
+    )
 
 
 def _value(kind: npt.NDArray[Any], values: Seconds) -> pa.Array:

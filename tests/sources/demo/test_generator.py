@@ -22,6 +22,7 @@ from sources.bitrix24.details import Owner
 from sources.connection import Tally
 from sources.demo.generator import SIZES, TROUBLES, Chunk, CompanySize, generate, write_store
 from sources.demo.generator.dictionaries import SMART_PROCESS_TYPE_ID
+from sources.demo.generator.ids import STRIDE
 from sources.demo.generator.pipelines import PIPELINES
 from sources.demo.generator.raw import write_raw_parquet
 from sources.demo.portal import Portal
@@ -33,6 +34,7 @@ SECOND = 1_000_000
 DAY = 86_400 * SECOND
 MOSCOW = 3 * 3_600 * SECOND
 CLOCK = int(dt.datetime(2026, 6, 30, 15, tzinfo=dt.UTC).timestamp()) * SECOND
+SLOT_OF_HEAVY_CALLS = 1 + list(TROUBLES).index("contact_with_thousands_of_calls")
 RULES = Path(__file__).parents[3] / "companies" / "demo"
 
 
@@ -48,6 +50,17 @@ class Company:
 
     def value(self, sql: str, *parameters: object) -> Any:
         return self.store.query(sql, parameters)[0][0]
+
+    def own(self, entity: str, condition: str = "true") -> int:
+        """How many records are the company's own: ids of planted ones have other remainders."""
+        first = f"select min(ID) % {STRIDE} from contact where COMPANY_ID is not null"
+        if entity == "deal":
+            first = f"select min(ID) % {STRIDE} from deal where LEAD_ID is not null"
+        return int(
+            self.value(
+                f'select count(*) from "{entity}" where ID % {STRIDE} = ({first}) and {condition}'
+            )
+        )
 
     def record(self, entity: str, record_id: int) -> dict[str, Any]:
         (row,) = self.rows(f'select * from "{entity}" where "ID" = ?', record_id)
@@ -188,11 +201,20 @@ def test_ids_are_unique_over_all_chunks(tiny: list[Chunk]) -> None:
 
 def test_the_small_company_has_its_size(company: Company) -> None:
     size = SIZES["small"]
-    assert company.value("select count(*) from deal") == pytest.approx(size.deals, rel=0.05)
-    assert company.value("select count(*) from call") == pytest.approx(size.calls, rel=0.02)
-    assert company.value("select count(*) from contact") == pytest.approx(size.contacts, rel=0.05)
+    heavy = f"select count(*) from call where ID % {STRIDE} = {SLOT_OF_HEAVY_CALLS}"
+    calls = company.own("call") + company.value(heavy)
+    assert company.own("deal") == pytest.approx(size.deals, rel=0.01)
+    assert calls == pytest.approx(size.calls, rel=0.005)
+    assert company.own("contact") == pytest.approx(size.contacts, rel=0.01)
+    planted = {
+        entity: company.value(f"select count(*) from {entity}") - company.own(entity)
+        for entity in ("deal", "contact")
+    }
+    assert max(planted.values()) < 350
+    assert company.value("select count(*) from call") - calls < 1_500
     assert company.value("select count(*) from category where ENTITY_TYPE_ID = 2") == 5
-    assert 14 <= company.value("select count(*) from user") <= 20
+    assert company.value("select count(*) from user where ID < 1000") == size.employees
+    assert company.value("select count(*) from user where ID >= 1000") == 17
     months = company.value("select (? - min(DATE_CREATE)) / 86400e6 / 30.4 from deal", CLOCK)
     assert 17 < months < 18.5
 
@@ -361,9 +383,9 @@ def test_calls_are_of_all_kinds_in_believable_shares(company: Company) -> None:
 
 
 def test_deals_end_in_believable_shares(company: Company) -> None:
-    total = company.value("select count(*) from deal")
+    total = company.own("deal")
     for semantics, expected in (("S", 0.25), ("F", 0.45), ("P", 0.30)):
-        count = company.value("select count(*) from deal where STAGE_SEMANTIC_ID = ?", semantics)
+        count = company.own("deal", f"STAGE_SEMANTIC_ID = '{semantics}'")
         assert count / total == pytest.approx(expected, abs=0.03)
 
 
