@@ -30,8 +30,7 @@ won as (
         employees.department_name,
         deals.product_name,
         dates.month_start_on,
-        {{ seconds_between('deals.created_at', 'closes.closed_at') }}::decimal(18, 6)
-            as cycle_seconds
+        closes.cycle_seconds
     from closes
     inner join pipelines
         on closes.pipeline_key = pipelines.pipeline_key

@@ -17,10 +17,6 @@ closes as (
     where is_counted and outcome = 'won'
 ),
 
-deals as (
-    select * from {{ ref('fct_deals') }}
-),
-
 stages as (
     select * from {{ ref('dim_stages') }}
 ),
@@ -134,13 +130,11 @@ wins as (
         closes.closed_at,
         closes.closed_on,
         connections.as_of_on,
-        {{ seconds_between('deals.created_at', 'closes.closed_at') }} as cycle_seconds
+        closes.cycle_seconds
     from closes
     inner join connections
         on closes.source_key = connections.source_key
         and closes.closed_at > connections.as_of_at - interval 12 months
-    inner join deals
-        on closes.deal_key = deals.deal_key
     left join employees
         on closes.owner_employee_key = employees.employee_key
 ),

@@ -16,10 +16,6 @@ closes as (
     where is_counted and outcome = 'won'
 ),
 
-deals as (
-    select * from {{ ref('fct_deals') }}
-),
-
 connections as (
     select * from {{ ref('int_connections') }}
 ),
@@ -36,12 +32,10 @@ rules as (
 cycle_days as (
     select
         closes.source_key,
-        {{ seconds_between('deals.created_at', 'closes.closed_at') }} / 86400 as cycle_days
+        closes.cycle_seconds / 86400 as cycle_days
     from closes
     inner join pipelines
         on closes.pipeline_key = pipelines.pipeline_key
-    inner join deals
-        on closes.deal_key = deals.deal_key
     inner join connections
         on closes.source_key = connections.source_key
         and closes.closed_at > connections.as_of_at - interval 12 months
