@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from dagster import Definitions
+from dagster import AssetKey, Definitions
 
 from orchestration.definitions import definitions_for, job_name
 from orchestration.lock import warehouse_lock
@@ -46,7 +46,10 @@ def test_the_job_holds_every_asset_and_every_check_in_one_process(
 ) -> None:
     job = definitions.resolve_job_def(job_name("acme"))
     layer = job.asset_layer
-    assert len(layer.executable_asset_keys) == len(list(definitions.resolve_all_asset_specs()))
+    known = {spec.key for spec in definitions.resolve_all_asset_specs()}
+    # dbt's hook keeps forecasts; no step of the job makes that table.
+    kept = AssetKey(["acme", "raw_derived", "forecasts"])
+    assert known - set(layer.executable_asset_keys) == {kept}
     assert job.executor_def.name == "in_process"
     assert len(set(job.graph.node_dict)) == 9
 
