@@ -52,14 +52,18 @@ COLUMNS_WITH_VALUES = {
 
 SHARED_COLUMNS = {
     "activity_points", "answered_count", "calls_count", "calls_per_won_deal", "card_type",
-    "card_url", "denominator", "department_name", "employee_name", "ends_on", "first_missed_on",
-    "growth_note", "growth_share", "happened_on", "inbound_count", "is_complete", "is_current",
-    "is_finished", "is_reconstructed", "metric_name", "missed_count", "month_start_on", "numerator",
+    "card_url", "client_url", "complete_days_count", "confidence", "correlation", "cycle_days_mean",
+    "cycle_days_median", "department_name", "drop_share", "employee_name", "ends_on",
+    "expected_amount", "expected_count", "expected_deals_count", "fact_value", "first_missed_on",
+    "forecast_amount", "forecast_count", "growth_note", "growth_share", "happened_on",
+    "inbound_count", "is_alarm", "is_complete", "is_current", "is_finished", "is_in_totals",
+    "is_reconstructed", "made_at", "made_on", "metric_name", "missed_count", "month_start_on",
     "open_deals_count", "outbound_count", "period_type", "pipeline_name", "plan_value",
     "product_name", "seconds_to_contact", "segment_type", "segment_value", "slice_type",
     "slice_value", "source_name", "stage_name", "stage_position", "starts_on", "stock_on",
-    "successful_count", "talk_minutes_per_won_deal", "talk_seconds", "value", "won_amount",
-    "won_share_closed", "working_days_count",
+    "successful_count", "talk_minutes_per_won_deal", "talk_seconds", "usual_value",
+    "weeks_before_count", "weeks_before_value", "won_amount", "won_count", "won_share_closed",
+    "working_days_count",
 }  # fmt: skip
 """Columns that a table does not explain itself, because another one does."""
 
