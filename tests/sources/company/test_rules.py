@@ -175,7 +175,10 @@ def test_every_rule_can_be_set(company: Write) -> None:
     }
     assert rules.schedule.cron == "30 2 * * 1-5"
     assert list(rules.calls.model_dump().values()) == [0, 15, 0, 1, 0, "hold_back"]
-    assert list(rules.reports.model_dump().values()) == [7, 25, 60, 0]
+    assert list(rules.reports.model_dump().values()) == [
+        *(7, 25, 5, 0.3, 2.5, 0.6, 1.1, 0.5, 45, 6, 15, 3, 12, 0.5, 1.5, 30, 2, 3, 0.8, 0.5),
+        *(60, 0),
+    ]
     assert (rules.working_hours.monday, rules.working_hours.sunday) == (
         "00:00-24:00",
         "10:30-14:00",
