@@ -34,6 +34,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "signal": "Signals",
         "reports": "Reports",
         "metric": "Numbers",
+        "semantic": "Numbers of the semantic layer",
         "column": "Columns",
         "value": "Values",
         "other_values": "Values in other tables",
@@ -63,6 +64,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "signal": "Сигналы",
         "reports": "Отчёты",
         "metric": "Показатели",
+        "semantic": "Показатели семантического слоя",
         "column": "Столбцы",
         "value": "Значения",
         "other_values": "Значения в других таблицах",
@@ -92,6 +94,7 @@ _TEXTS: Mapping[str, Mapping[str, str]] = {
         "signal": "Сигнали",
         "reports": "Звіти",
         "metric": "Показники",
+        "semantic": "Показники семантичного шару",
         "column": "Стовпці",
         "value": "Значення",
         "other_values": "Значення в інших таблицях",
@@ -193,8 +196,8 @@ def render_page(entries: Iterable[Entry], language: str) -> str:
 
 
 def _reports(entries: list[Entry]) -> list[Entry]:
-    """By number; of several tables the one that explains most stands first."""
-    size = Counter(entry.table_name for entry in entries)
+    """By number; of several tables the one that explains most of its own stands first."""
+    size = Counter(entry.table_name for entry in entries if _section(entry) != "semantic")
     reports = [entry for entry in entries if entry.entry_kind == "report"]
     return sorted(reports, key=lambda one: (_number(one), -size[one.table_name], one.entry_name))
 
@@ -233,8 +236,8 @@ def _body(entries: list[Entry], texts: Mapping[str, str]) -> Iterator[str]:
             yield f"- **{texts[field]}.** {getattr(report, field)}"
         yield ""
         of_table = [entry for entry in entries if entry.table_name == report.entry_name]
-        for kind in ("metric", "column"):
-            listed = [entry for entry in of_table if entry.entry_kind == kind]
+        for kind in ("metric", "column", "semantic"):
+            listed = [entry for entry in of_table if _section(entry) == kind]
             told = [entry for entry in listed if seen.setdefault(entry.meaning, entry) is entry]
             if listed:
                 yield f"### {texts[kind]}\n"
@@ -254,6 +257,12 @@ def _body(entries: list[Entry], texts: Mapping[str, str]) -> Iterator[str]:
     if other:
         yield f'## <a id="values"></a>{texts["other_values"]}\n'
         yield from _values(other, texts)
+
+
+def _section(entry: Entry) -> str:
+    """Metrics that no column of a table holds can only be asked of the semantic layer."""
+    is_semantic = entry.entry_kind == "metric" and entry.column_name is None
+    return "semantic" if is_semantic else entry.entry_kind
 
 
 def _terms(entries: list[Entry], kind: str, anchor: str, texts: Mapping[str, str]) -> Iterator[str]:

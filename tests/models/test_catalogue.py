@@ -102,6 +102,10 @@ def terms(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str | None, Any]]:
                 yield node["name"], column["name"], term
 
 
+def semantic_metrics(manifest: Mapping[str, Any]) -> list[Any]:
+    return list(manifest["metrics"].values())
+
+
 def reports(manifest: Mapping[str, Any]) -> list[Any]:
     return [
         node
@@ -135,6 +139,25 @@ def entry_of(column: Any, manifest: Mapping[str, Any]) -> Any:
     return homes[0] if len(homes) == 1 else None
 
 
+def metric_home(metric: Any, manifest: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """The table that a metric of the semantic layer stands with, and the text that it has there."""
+    own = metric["config"]["meta"].get("catalogue")
+    if own:
+        return own["table"], own
+    name = metric["name"]
+    homes = [
+        (table, term)
+        for table, _, term in terms(manifest)
+        if (term["kind"], term["term"]) == ("metric", name)
+    ]
+    homes = homes or [
+        (node["name"], column["config"]["meta"]["catalogue"])
+        for node, column in report_columns(manifest)
+        if column["name"] == name and column["config"]["meta"].get("catalogue")
+    ]
+    return homes[0] if len(homes) == 1 else None
+
+
 def listed_values(node: Any, column: Any, manifest: Mapping[str, Any]) -> set[str]:
     """What the tests say that a column may hold."""
     for test in manifest["nodes"].values():
@@ -163,6 +186,13 @@ def missing(manifest: Mapping[str, Any]) -> list[str]:
     for node, column in report_columns(manifest):
         if entry_of(column, manifest) is None:
             found.append(f"column {node['name']}.{column['name']}")
+    explained = {
+        node["name"] for node in reports(manifest) if node["config"]["meta"].get("catalogue")
+    }
+    for metric in semantic_metrics(manifest):
+        home = metric_home(metric, manifest)
+        if home is None or home[0] not in explained:
+            found.append(f"metric {metric['name']} of the semantic layer")
     told = {(term["kind"], term["term"]) for _, _, term in terms(manifest)}
     metrics = seed_names("kpi_definitions") | seed_names("metric_names")
     needed = {"metric": metrics, "word": WORDS, "illness": ILLNESSES, "signal": SIGNALS}
@@ -202,6 +232,10 @@ def entries(manifest: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield f"{node['name']}.{column['name']}", own
     for table, column, term in terms(manifest):
         yield f"{table}.{column}: {term['kind']} {term['term']}", term
+    for metric in semantic_metrics(manifest):
+        own = metric["config"]["meta"].get("catalogue")
+        if own:
+            yield f"metric {metric['name']}", own
 
 
 def badly_written(manifest: Mapping[str, Any]) -> list[str]:
@@ -270,6 +304,7 @@ def unknown_names(manifest: Mapping[str, Any]) -> list[str]:
     known = {node["name"] for node in manifest["nodes"].values()}
     known |= {name for node in nodes(manifest) for name in node["columns"]}
     known |= {term["term"] for _, _, term in terms(manifest)}
+    known |= {metric["name"] for metric in semantic_metrics(manifest)}
     for node in nodes(manifest):
         for column in node["columns"].values():
             known |= {str(value) for value in listed_values(node, column, manifest)}
@@ -293,9 +328,19 @@ def test_formulas_name_what_there_is(manifest: Mapping[str, Any]) -> None:
 
 
 def test_nothing_is_told_twice(manifest: Mapping[str, Any]) -> None:
-    """A column's own entry stands in one table, or in each table that has the column."""
+    """A column's own entry stands in one table, or in each table that has the column.
+
+    A metric of the semantic layer has one of its own where nothing else explains its name.
+    """
     told = Counter((term["kind"], column, term["term"]) for _, column, term in terms(manifest))
     assert [entry for entry, count in told.items() if count > 1] == []
+    elsewhere = {term["term"] for _, _, term in terms(manifest) if term["kind"] == "metric"}
+    elsewhere |= {column["name"] for _, column in report_columns(manifest)}
+    assert [
+        metric["name"]
+        for metric in semantic_metrics(manifest)
+        if metric["config"]["meta"].get("catalogue") and metric["name"] in elsewhere
+    ] == []
     owning: dict[str, set[str]] = {}
     having: dict[str, set[str]] = {}
     for node, column in report_columns(manifest):
@@ -319,11 +364,14 @@ def test_what_tables_take_from_one_another_is_judged(manifest: Mapping[str, Any]
 
 
 def test_names_are_unique_where_they_stand_together(catalogue: list[Entry]) -> None:
-    """The columns of a table, the values of a column, the words: BI tools show them in one list."""
+    """The columns of a table, the values of a column, the words: BI tools show them in one list.
+
+    So do tools that ask the semantic layer, with all metrics.
+    """
     places: dict[tuple[str, ...], Counter[str]] = {}
     for entry in catalogue:
         group = entry.column_name if entry.entry_kind == "value" else None
-        table = None if entry.entry_kind == "report" else entry.table_name
+        table = None if entry.entry_kind in ("report", "metric") else entry.table_name
         place = (entry.language, entry.entry_kind, str(table), str(group))
         places.setdefault(place, Counter())[entry.name] += 1
     assert {
@@ -348,6 +396,11 @@ def test_the_table_holds_what_the_yml_files_say(
     for table, column, term in terms(manifest):
         place = table if column else None
         expected[term["kind"], place, column, term["term"]] = term
+    in_tables = {name for kind, _, _, name in expected if kind == "metric"}
+    for metric in semantic_metrics(manifest):
+        home = metric_home(metric, manifest)
+        if home and metric["name"] not in in_tables:
+            expected["metric", home[0], None, metric["name"]] = home[1]
     rows = {
         (e.entry_kind, e.table_name, e.column_name, e.entry_name, e.language): e for e in catalogue
     }
@@ -383,6 +436,37 @@ def test_a_column_takes_what_it_does_not_say_from_its_report(catalogue: list[Ent
     )
 
 
+def test_every_metric_of_the_semantic_layer_is_a_row(
+    catalogue: list[Entry], manifest: Mapping[str, Any]
+) -> None:
+    """Its own text, that of the number of the sales KPIs, or that of the column of its name."""
+    rows = {e.entry_name: e for e in catalogue if e.entry_kind == "metric" and e.language == "en"}
+    assert {metric["name"] for metric in semantic_metrics(manifest)} <= rows.keys()
+    own, number, column = rows["touched_cards"], rows["won"], rows["stay_days_median"]
+    assert (own.table_name, own.column_name, own.report, own.unit, own.additivity) == (
+        "metric_employee_activity__by_day", None, "R14", "count", "none",
+    )  # fmt: skip
+    assert own.grain is not None
+    assert own.action == rows["touches"].action
+    assert (number.table_name, number.column_name) == ("metric_sales_kpi__by_period", "metric_name")
+    (same,) = (
+        e
+        for e in catalogue
+        if (e.entry_kind, e.entry_name, e.language) == ("column", "stay_days_median", "en")
+    )
+    assert (column.table_name, column.column_name) == ("metric_stage_durations__by_stage", None)
+    assert (column.meaning, column.unit, column.additivity) == (same.meaning, "days", "none")
+
+
+def test_metricflow_shows_the_english_name(manifest: Mapping[str, Any]) -> None:
+    assert {
+        metric["name"]: metric["label"]
+        for metric in semantic_metrics(manifest)
+        if (own := metric["config"]["meta"].get("catalogue"))
+        and own["name"]["en"] != metric["label"]
+    } == {}
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_pages_are_those_of_the_texts(catalogue: list[Entry], language: str) -> None:
     """Write them with `make docs-metrics`."""
@@ -413,6 +497,19 @@ def without_a_metric(manifest: Any) -> None:
     kept[:] = [term for term in kept if term["term"] != "average_check"]
 
 
+def without_a_semantic_metric(manifest: Any) -> None:
+    del manifest["metrics"]["metric.callfunnel.touched_cards"]["config"]["meta"]["catalogue"]
+
+
+def without_the_column_of_a_metric(manifest: Any) -> None:
+    del column_of(manifest, "metric_stage_durations__by_stage", "stay_days_median")["catalogue"]
+
+
+def with_a_metric_of_an_unknown_report(manifest: Any) -> None:
+    own = manifest["metrics"]["metric.callfunnel.chats"]["config"]["meta"]["catalogue"]
+    own["table"] = "fct_messages"
+
+
 def without_a_word(manifest: Any) -> None:
     kept = manifest["nodes"]["model.callfunnel.metric_catalogue"]["config"]["meta"]
     kept["catalogue_terms"] = [t for t in kept["catalogue_terms"] if t["term"] != "dense"]
@@ -429,6 +526,10 @@ def without_a_value(manifest: Any) -> None:
         (without_a_column, "column metric_funnel__by_stage.stage_name"),
         (without_a_report, "report metric_calls__by_hour"),
         (without_a_metric, "metric average_check"),
+        (without_a_metric, "metric average_check of the semantic layer"),
+        (without_a_semantic_metric, "metric touched_cards of the semantic layer"),
+        (without_the_column_of_a_metric, "metric stay_days_median of the semantic layer"),
+        (with_a_metric_of_an_unknown_report, "metric chats of the semantic layer"),
         (without_a_word, "word dense"),
         (without_a_value, "value fct_calls.match_method: after_close"),
     ],
@@ -458,3 +559,15 @@ def test_a_text_in_the_wrong_language_is_named(
     column_of(spoiled, "metric_calls__by_hour", "hour_number")["catalogue"][field][code] = text
     (problem,) = badly_written(spoiled)
     assert problem.startswith(f"metric_calls__by_hour.hour_number: {told}")
+
+
+def test_a_text_of_the_semantic_layer_in_the_wrong_language_is_named(
+    manifest: Mapping[str, Any],
+) -> None:
+    spoiled = deepcopy(manifest)
+    own = spoiled["metrics"]["metric.callfunnel.chats"]["config"]["meta"]["catalogue"]
+    own["trap"]["uk"] = own["trap"]["ru"]
+    assert badly_written(spoiled) == [
+        "metric chats: trap.uk is in another language",
+        "metric chats: trap.ru is trap.uk",
+    ]

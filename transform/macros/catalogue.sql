@@ -1,8 +1,9 @@
 {#-
-    The metric catalogue: what stands in the yml files (`meta.catalogue`, `meta.catalogue_terms`)
-    as rows, an entry in one language each. docs/decisions/0018 says where a text stands and what
-    an entry takes from others. Read from dbt's graph when the model is compiled, so that there is
-    no second copy, and in the order of names, so that equal texts give equal SQL.
+    The metric catalogue: what stands in the yml files of models and of the semantic layer's
+    metrics (`meta.catalogue`, `meta.catalogue_terms`) as rows, an entry in one language each.
+    docs/decisions/0018 says where a text stands and what an entry takes from others. Read from
+    dbt's graph when the model is compiled, so that there is no second copy, and in the order of
+    names, so that equal texts give equal SQL.
 -#}
 {% macro catalogue_languages() -%}
     {{ return(['en', 'ru', 'uk']) }}
@@ -79,6 +80,43 @@
     {%- endfor -%}
 {%- endmacro %}
 
+{#-
+    The rows of the semantic layer's metrics that no table holds as rows. A metric with the name of
+    a column is that number and takes its text; any other one tells its own, and to which report's
+    table it belongs.
+-#}
+{% macro add_semantic_metric_rows(rows, models, units) -%}
+    {%- set told = rows | selectattr('entry_kind', 'equalto', 'metric')
+        | map(attribute='entry_name') | list -%}
+    {%- for metric in graph.metrics.values() | sort(attribute='name')
+        if metric.name not in told -%}
+        {%- set homes = [] -%}
+        {%- for model in models -%}
+            {%- for column in model.columns.values()
+                if column.name == metric.name and column.config.meta.catalogue is defined -%}
+                {%- do homes.append({
+                    'entry': column.config.meta.catalogue, 'table_name': model.name,
+                    'additivity': column.config.meta.additivity,
+                    'unit': catalogue_unit(column.name, column.data_type),
+                }) -%}
+            {%- endfor -%}
+        {%- endfor -%}
+        {%- set own = metric.config.meta.catalogue -%}
+        {%- if own -%}
+            {%- set homes = [{
+                'entry': own, 'table_name': own.table, 'additivity': own.additivity,
+                'unit': catalogue_unit(metric.name, none),
+            }] -%}
+        {%- endif -%}
+        {%- for home in homes[:1] -%}
+            {%- do add_catalogue_rows(rows, dict(home.entry, report=none), {
+                'entry_kind': 'metric', 'entry_name': metric.name,
+                'table_name': home.table_name, 'additivity': home.additivity, 'unit': home.unit,
+            }, units) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+{%- endmacro %}
+
 {#- All rows. What a column takes from its report is left to SQL: it would triple the text. -#}
 {% macro catalogue_rows() -%}
     {%- set rows = [] -%}
@@ -121,6 +159,7 @@
             {%- endfor -%}
         {%- endfor -%}
     {%- endfor -%}
+    {%- do add_semantic_metric_rows(rows, models, units) -%}
     {{ return(rows) }}
 {%- endmacro %}
 
