@@ -53,13 +53,13 @@ COLUMNS_WITH_VALUES = {
 SHARED_COLUMNS = {
     "activity_points", "answered_count", "calls_count", "calls_per_won_deal", "card_type",
     "card_url", "client_url", "complete_days_count", "confidence", "correlation", "cost_amount",
-    "current_card_url", "cycle_days_mean", "cycle_days_median", "denominator", "department_name",
+    "current_card_url", "cycle_days_mean", "cycle_days_median", "department_name",
     "drop_share", "employee_name", "ends_on", "entry_step_number", "expected_amount",
     "expected_count", "expected_deals_count", "fact_value", "first_missed_on", "forecast_amount",
     "forecast_count", "funnel_name", "growth_note", "growth_share", "happened_on", "inbound_count",
     "is_alarm", "is_complete", "is_current", "is_finished", "is_in_totals", "is_reconstructed",
     "lost_requests_count", "made_at", "made_on", "metric_name", "missed_count", "month_start_on",
-    "numerator", "open_deals_count", "open_requests_count", "other_requests_count",
+    "open_deals_count", "open_requests_count", "other_requests_count",
     "outbound_count", "period_type", "pipeline_name", "plan_value", "product_name",
     "qualified_count", "request_state", "requested_on", "requests_count", "seconds_from_previous",
     "seconds_to_contact", "segment_type", "segment_value", "slice_type", "slice_value",
@@ -67,7 +67,7 @@ SHARED_COLUMNS = {
     "stock_on", "successful_count", "talk_minutes_per_won_deal", "talk_seconds",
     "unconverted_costs_count", "unrequested_deals_count", "unrequested_won_amount",
     "unrequested_won_deals_count", "usual_value", "utm_campaign", "utm_medium", "utm_source",
-    "value", "weeks_before_count", "weeks_before_value", "won_12_months_amount", "won_amount",
+    "weeks_before_count", "weeks_before_value", "won_12_months_amount", "won_amount",
     "won_count", "won_deals_count", "won_share_closed", "working_days_count",
 }  # fmt: skip
 """Columns that a table does not explain itself, because another one does."""

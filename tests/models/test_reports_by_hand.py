@@ -407,7 +407,7 @@ def test_the_forecast_is_what_was_won_and_the_chances_of_what_is_expected(
     rows = asked(
         company,
         "select period_type, left(employee_name, 4), won_count, expected_deals_count, "
-        "expected_count, expected_amount, late_count, forecast_count, forecast_amount "
+        "expected_count, expected_amount, late_expected_count, forecast_count, forecast_amount "
         "from metrics.metric_forecast__by_period where expected_deals_count > 0 order by 1, 2",
     )
     # Deal 3 is planned for Friday 3 April, deal 5 is expected at once and has no amount.

@@ -45,7 +45,7 @@ select
     {{ talk_band('calls.talk_seconds') }} as talk_band,
     calls.talk_basis,
     calls.reporting_employee_key,
-    {{ employee_label('employees') }} as employee_name,
+    employees.employee_name,
     employees.department_name,
     calls.talker_basis,
     calls.phone_e164,

@@ -90,7 +90,9 @@ select
     pipelines.pipeline_name,
     figures.month_start_on,
     figures.slice_type,
-    case when figures.slice_type = 'employee' then employees.employee_name else figures.slice_value
+    case
+        when figures.slice_type = 'employee' then {{ employee_label('employees') }}
+        else figures.slice_value
     end as slice_value,
     employees.employee_key as reporting_employee_key,
     figures.won_count::bigint as won_count,

@@ -56,8 +56,8 @@ parts as (
         null as expected_deals_count,
         null as expected_count,
         null as expected_amount,
-        null as late_count,
-        null as late_amount
+        null as late_expected_count,
+        null as late_expected_amount
     from card_metrics
     inner join bounds
         on card_metrics.source_key = bounds.source_key
@@ -78,10 +78,10 @@ parts as (
         case
             when open_cards.expected_close_at = bounds.made_at
                 then open_cards.weight_share::decimal(18, 9)
-        end as late_count,
+        end as late_expected_count,
         case
             when open_cards.expected_close_at = bounds.made_at then open_cards.weighted_amount
-        end as late_amount
+        end as late_expected_amount
     from open_cards
     inner join bounds
         on open_cards.source_key = bounds.source_key
@@ -123,8 +123,8 @@ summed as (
         count(parts.expected_deals_count) as expected_deals_count,
         coalesce(sum(parts.expected_count), 0) as expected_count,
         coalesce(sum(parts.expected_amount), 0) as expected_amount,
-        coalesce(sum(parts.late_count), 0) as late_count,
-        coalesce(sum(parts.late_amount), 0) as late_amount
+        coalesce(sum(parts.late_expected_count), 0) as late_expected_count,
+        coalesce(sum(parts.late_expected_amount), 0) as late_expected_amount
     from slices
     left join parts
         on slices.source_key = parts.source_key
@@ -158,8 +158,8 @@ select
     summed.expected_deals_count::bigint as expected_deals_count,
     summed.expected_count::double as expected_count,
     summed.expected_amount::decimal(18, 2) as expected_amount,
-    summed.late_count::double as late_count,
-    summed.late_amount::decimal(18, 2) as late_amount,
+    summed.late_expected_count::double as late_expected_count,
+    summed.late_expected_amount::decimal(18, 2) as late_expected_amount,
     (summed.won_count + summed.expected_count)::double as forecast_count,
     (summed.won_amount + summed.expected_amount)::decimal(18, 2) as forecast_amount
 from summed
