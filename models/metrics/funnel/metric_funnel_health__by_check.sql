@@ -309,6 +309,7 @@ crowded as (
         stage_stock.pipeline_key,
         stage_stock.slice_key,
         stage_stock.stage_key,
+        stages.stage_position,
         stage_stock.stage_cards_count,
         described.open_cards_count,
         coalesce(stage_exits.exits_count, 0) / nullif(described.observed_days, 0)
@@ -325,11 +326,14 @@ crowded as (
         on stage_stock.pipeline_key = stage_exits.pipeline_key
         and stage_stock.slice_key = stage_exits.slice_key
         and stage_stock.stage_key = stage_exits.stage_key
+    left join stages
+        on stage_stock.stage_key = stages.stage_key
     left join stays
         on stage_stock.stage_key = stays.stage_key
 ),
 
--- The slowest of the stages that hold at least a tenth of the cards, and the fullest of all.
+-- The slowest of the stages that hold at least a tenth of the cards, and the fullest of all; of
+-- equal ones the earlier: keys are other ones in every system.
 picked as (
     select
         *,
@@ -341,11 +345,12 @@ picked as (
                         then coalesce(clearing_days / stay_days_median, 1e300)
                     else -1
                 end desc,
+                stage_position asc,
                 stage_key asc
         ) as slowness_rank,
         row_number() over (
             partition by pipeline_key, slice_key
-            order by stage_cards_count desc, stage_key asc
+            order by stage_cards_count desc, stage_position asc, stage_key asc
         ) as fullness_rank
     from crowded
 ),

@@ -49,7 +49,7 @@ daily as (
         daily_sums.slice_value,
         dates.week_start_on,
         dates.weekday_number,
-        daily_sums.daily_value / indicators.factor as daily_value
+        daily_sums.daily_value
     from daily_sums
     inner join indicators
         on daily_sums.metric_name = indicators.summed_metric
@@ -81,6 +81,7 @@ slices as (
 weeks as (
     select
         known.metric_name,
+        indicators.factor,
         known.source_key,
         slices.slice_type,
         slices.slice_value,
@@ -89,13 +90,16 @@ weeks as (
         periods.is_finished,
         periods.complete_days_count
     from known
+    inner join indicators
+        on known.metric_name = indicators.metric_name
     inner join slices
         on known.source_key = slices.source_key
     cross join periods
     where periods.starts_on >= known.known_from_on
 ),
 
--- The complete days of the week, and as many days of each week as the unfinished one has.
+-- The complete days of the week, and as many days of each week as the unfinished one has. Seconds
+-- are added up before they become minutes: sums of fractions depend on their order.
 summed as (
     select
         weeks.metric_name,
@@ -109,10 +113,10 @@ summed as (
         unfinished.complete_days_count as unfinished_days_count,
         coalesce(sum(daily.daily_value) filter (
             where daily.weekday_number <= weeks.complete_days_count
-        ), 0) as week_value,
+        ), 0) / weeks.factor as week_value,
         coalesce(sum(daily.daily_value) filter (
             where daily.weekday_number <= unfinished.complete_days_count
-        ), 0) as part_value
+        ), 0) / weeks.factor as part_value
     from weeks
     left join periods as unfinished
         on not unfinished.is_finished
@@ -123,7 +127,7 @@ summed as (
         and weeks.slice_value = daily.slice_value
         and weeks.starts_on = daily.week_start_on
     group by
-        weeks.metric_name, weeks.source_key, weeks.slice_type, weeks.slice_value,
+        weeks.metric_name, weeks.factor, weeks.source_key, weeks.slice_type, weeks.slice_value,
         weeks.starts_on, weeks.ends_on, weeks.is_finished, weeks.complete_days_count,
         unfinished.complete_days_count
 ),
