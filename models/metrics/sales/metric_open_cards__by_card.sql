@@ -274,7 +274,8 @@ weighed as (
         -- Engines differ in what is greater, nothing or 0.
         case
             when won_seconds_median is not null
-                then as_of_at
+                then
+                    as_of_at
                     + {{ seconds('greatest(won_seconds_median - stage_seconds, 0)') }}
         end as reckoned_close_at,
         -- Bitrix24 fills the planned date by itself, a week from creation: that is nobody's plan.
