@@ -68,6 +68,107 @@ with compared as (
             from {{ ref('fct_deal_closes') }}
             where outcome = 'lost' and is_counted
         ) as held
+    {% for slice_type in ['all', 'employee', 'department', 'product'] -%}
+    union all
+    select
+        'cycles by {{ slice_type }}' as what,
+        (
+            select sum(won_count)
+            from {{ ref('metric_cycles__by_month') }}
+            where slice_type = '{{ slice_type }}'
+        ) as reported,
+        (
+            select count(*)
+            from {{ ref('fct_deal_closes') }} as closes
+            inner join {{ ref('dim_pipelines') }} as pipelines
+                on closes.pipeline_key = pipelines.pipeline_key
+            where
+                closes.outcome = 'won' and closes.is_counted
+                and pipelines.pipeline_role <> 'ignore'
+        ) as held
+    {% endfor -%}
+    union all
+    select
+        'call register' as what,
+        (select count(*) from {{ ref('metric_call_register__by_call') }}) as reported,
+        (
+            select count(*)
+            from {{ ref('fct_calls') }}
+            where is_external
+        ) as held
+    union all
+    select
+        'funnels at equal age' as what,
+        (
+            select sum(cohort_count)
+            from {{ ref('metric_funnel_at_age__by_stage') }}
+            where slice_type = 'employee' and stage_position = 1
+        ) as reported,
+        (
+            select sum(funnel.cohort_count)
+            from {{ ref('metric_funnel__by_stage') }} as funnel
+            inner join (
+                select
+                    stage_key,
+                    month_start_on,
+                    age_days
+                from {{ ref('metric_funnel_at_age__by_stage') }}
+                where slice_type = 'all'
+            ) as ages
+                on funnel.stage_key = ages.stage_key
+                and funnel.month_start_on = ages.month_start_on
+            where funnel.slice_type = 'all' and funnel.stage_position = 1
+        ) as held
+    union all
+    select
+        'wins by week' as what,
+        (
+            select sum(value)
+            from {{ ref('metric_weekly_indicators__by_week') }}
+            where metric_name = 'won' and slice_type = 'department' and is_finished
+        ) as reported,
+        (
+            select sum(cards.contribution)
+            from {{ ref('metric_cards__by_metric') }} as cards
+            inner join (
+                select
+                    source_key,
+                    min(starts_on) as known_from_on,
+                    max(ends_on) as finished_on
+                from {{ ref('metric_weekly_indicators__by_week') }}
+                where metric_name = 'won' and slice_type = 'all' and is_finished
+                group by source_key
+            ) as weeks
+                on cards.source_key = weeks.source_key
+                and cards.happened_on >= weeks.known_from_on
+                and cards.happened_on < weeks.finished_on
+            where cards.metric_name = 'won' and cards.is_in_totals
+        ) as held
+    union all
+    select
+        'payments on the sheet' as what,
+        (
+            select count(*)
+            from {{ ref('metric_operative_sheet__by_item') }}
+            where item_type = 'payment'
+        ) as reported,
+        (
+            select count(*)
+            from {{ ref('fct_payments') }} as payments
+            inner join {{ ref('dim_dates') }} as dates
+                on dates.is_as_of_day
+                and payments.paid_on >= dates.date_day - 1
+                and payments.paid_on <= dates.date_day + 7
+        ) as held
+    union all
+    select
+        'checks of open cards' as what,
+        (
+            select sum(cards_count)
+            from {{ ref('metric_funnel_health__by_check') }}
+            where slice_type = 'employee' and health_check = 'dead_cards'
+        ) as reported,
+        (select count(*) from {{ ref('metric_open_cards__by_card') }}) as held
     union all
     select
         'calls by hour' as what,
