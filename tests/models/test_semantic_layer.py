@@ -161,10 +161,29 @@ OTHER_NAMES: Mapping[str, Mapping[str, str]] = {
         "ended_count": "stays_ended",
         "ended_cards_count": "cards_with_stays_ended",
     },
-    "metric_task_discipline__by_employee": {"without_task_count": "open_cards_without_task"},
+    "metric_task_discipline__by_employee": {
+        "open_cards_count": "open_cards_and_leads",
+        "without_task_count": "open_cards_without_task",
+    },
     "metric_workload__by_day": {"open_deals_count": "open_deals_at_end"},
 }
 """Columns whose metric has another name than theirs."""
+
+OTHER_QUANTITIES: Mapping[str, str] = {
+    "metric_call_register__by_call": "calls one by one",
+    "metric_client_base__by_employee": "of the clients whom a person owns",
+    "metric_clients__by_client": "of single clients, all time",
+    "metric_forecast__by_period": "of the current period up to as-of",
+    "metric_forecasts__by_day": "as they were on the day of the forecast",
+    "metric_journeys__by_journey": "of the cards of a journey",
+    "metric_journeys__by_step": "of the journeys that began in the month",
+    "metric_marketing__by_day": "of the requests that came on the day",
+    "metric_marketing__by_source": "of the requests that came in the period",
+    "metric_marketing__by_stage": "of the requests that came in the period",
+    "metric_requests__by_request": "of single requests",
+    "metric_requests__by_stage": "of requests by where they stand now",
+}
+"""Tables whose numbers are named like a metric but count something else; data tests add them up."""
 
 LONG_TABLES = {
     "metric_cards__by_metric",
@@ -219,9 +238,12 @@ COMPARISONS = [
         )
     ),
     Comparison(
+        # The exchange's records begin within the first month.
         "metric_call_sources__by_employee",
         ("month_start_on", "reporting_employee_key"),
         (MONTH, "employee"),
+        "month_start_on >= date '2025-02-01'",
+        ("{{ TimeDimension('metric_time', 'day') }} >= '2025-02-01'",),
     ),
     Comparison(
         "metric_calls__by_hour",
@@ -232,6 +254,13 @@ COMPARISONS = [
         "metric_employee_activity__by_day",
         ("active_on", "reporting_employee_key"),
         (DAY, "employee"),
+    ),
+    Comparison(
+        "metric_cycles__by_month",
+        ("month_start_on", "pipeline_key"),
+        (MONTH, "pipeline"),
+        "slice_type = 'all' and pipeline_key in "
+        "(select pipeline_key from marts.dim_pipelines where pipeline_role = 'sales')",
     ),
     *(
         Comparison(
@@ -322,7 +351,11 @@ def test_every_metric_table_with_the_same_numbers_is_compared(
     tables = connection.execute(
         "select table_name from duckdb_tables() where schema_name = 'metrics'"
     ).fetchall()
-    same = {table: same_numbers(table, connection, layer) for (table,) in tables}
+    same = {
+        table: same_numbers(table, connection, layer)
+        for (table,) in tables
+        if table not in OTHER_QUANTITIES
+    }
     compared = {comparison.table for comparison in COMPARISONS}
     assert {table for table, numbers in same.items() if numbers} - LONG_TABLES == compared
     for table, columns in OTHER_NAMES.items():
