@@ -45,7 +45,10 @@ indices as (
         (100 * activity.points_per_working_day)::decimal(24, 4) as numerator,
         activity.points_at_100::decimal(24, 4) as denominator,
         activity.activity_index as value,
-        avg(activity.activity_index) over (partition by activity.month_start_on) as company_value,
+        -- A sum of decimals: one of doubles would depend on the order of the rows.
+        avg(activity.activity_index::decimal(24, 9)) over (
+            partition by activity.month_start_on
+        )::double as company_value,
         case
             when activity.activity_index is not null
                 then rank() over (

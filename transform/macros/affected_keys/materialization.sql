@@ -35,6 +35,7 @@
                 ) }}
             {%- endcall -%}
             {%- do run_query('create or replace table ' ~ this ~ ' as from ' ~ rows_of_keys) -%}
+            {%- do tell_row_count(this.incorporate(type='table')) -%}
             {%- set built = {'relations': [this]} -%}
         {%- else -%}
             {%- set built = materialization_table_duckdb() -%}
