@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from pathlib import Path
 
@@ -114,6 +115,8 @@ def company_of(root: Path, name: str, dismissals: str) -> Settings:
     folder = root / "companies" / name
     shutil.copytree(PROJECT_DIR / "companies" / name, folder)
     (folder / "dismissals.csv").write_text(dismissals, encoding="utf-8")
+    if name == "demo":
+        start_without_leads(folder / "journey_steps.csv")
     if name.startswith("demo"):
         shutil.copy(PROJECT_DIR / "companies" / "demo_amocrm" / "extensions.csv", folder)
     return Settings(
@@ -122,6 +125,20 @@ def company_of(root: Path, name: str, dismissals: str) -> Settings:
         data_root=root / "data",
         memory_limit="1GB",
     )
+
+
+def start_without_leads(path: Path) -> None:
+    """Take the step of leads, which amoCRM has none of, from the file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    begun = {row["funnel"] for row in rows if row["pipeline_id"] == "leads"}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        for row in rows:
+            if row["pipeline_id"] != "leads":
+                number = int(row["step_number"]) - (row["funnel"] in begun)
+                writer.writerow({**row, "step_number": number})
 
 
 @pytest.fixture(scope="module", params=["demo", "helpdesk"])
