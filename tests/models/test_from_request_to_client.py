@@ -44,7 +44,12 @@ import pytest
 
 from orchestration.settings import Settings
 from sources.demo.store import PortalStore
-from tests.support.companies import dbt_build, load_company_rules, make_company, warehouse
+from tests.support.companies import (
+    asked,
+    dbt_build,
+    load_company_rules,
+    make_company,
+)
 from tests.support.portals import at, call_row, deal_row, history_row, make_portal
 from tests.support.raw import write_raw
 
@@ -282,11 +287,6 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     load_company_rules(settings)
     dbt_build(settings, *WITH_TRUTHS_ONLY)
     return settings
-
-
-def asked(settings: Settings, sql: str, *bound: Any) -> list[tuple[Any, ...]]:
-    with warehouse(settings) as connection:
-        return connection.execute(sql, list(bound)).fetchall()
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ from orchestration.settings import Settings
 from sources.demo.store import PortalStore
 from tests.support.companies import (
     WITHOUT_TESTS,
+    asked,
     dbt_build,
     load_company_rules,
     make_company,
@@ -138,11 +139,6 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     load_company_rules(settings)
     dbt_build(settings, *WITHOUT_TESTS)
     return settings
-
-
-def asked(settings: Settings, sql: str, *bound: Any) -> list[tuple[Any, ...]]:
-    with warehouse(settings) as connection:
-        return connection.execute(sql, list(bound)).fetchall()
 
 
 def kpis(settings: Settings, slice_value: str, period_type: str, starts_on: dt.date) -> Any:

@@ -31,6 +31,7 @@ from orchestration.settings import Settings
 from sources.demo.store import PortalStore
 from tests.support.companies import (
     WITHOUT_TESTS,
+    asked,
     dbt_build,
     load_company_rules,
     make_company,
@@ -218,11 +219,6 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     load_company_rules(settings)
     dbt_build(settings, *WITHOUT_TESTS)
     return settings
-
-
-def asked(settings: Settings, sql: str, *bound: Any) -> list[tuple[Any, ...]]:
-    with warehouse(settings) as connection:
-        return connection.execute(sql, list(bound)).fetchall()
 
 
 def signal(settings: Settings, name: str, starts_on: dt.date = MARCH) -> dict[str, Any]:

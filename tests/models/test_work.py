@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pytest
@@ -19,10 +18,10 @@ from tests.reference.rules import Rules
 from tests.reference.work import mass_moves, moves, open_stock, task_counts, touches
 from tests.support.companies import (
     WITHOUT_TESTS,
+    asked,
     dbt_build,
     load_company_rules,
     make_company,
-    warehouse,
 )
 from tests.support.portals import NOON, at, deal_row, history_row, make_portal
 from tests.support.raw import write_raw
@@ -32,11 +31,6 @@ MAIN = "bitrix24:main"
 DAY = 24 * 60
 CUT_DAY = 10
 MASS_CARDS, MASS_MINUTES = 3, 5
-
-
-def asked(settings: Settings, sql: str, *bound: Any) -> list[tuple[Any, ...]]:
-    with warehouse(settings) as connection:
-        return connection.execute(sql, list(bound)).fetchall()
 
 
 def test_tasks_of_the_demo_company_are_those_of_its_portal(demo_run: DemoRun) -> None:

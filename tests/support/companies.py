@@ -241,6 +241,12 @@ def warehouse(settings: Settings, *, read_only: bool = True) -> Iterator[duckdb.
         yield connection
 
 
+def asked(settings: Settings, sql: str, *bound: Any) -> list[tuple[Any, ...]]:
+    """The rows that a query of the company's warehouse gives."""
+    with warehouse(settings) as connection:
+        return connection.execute(sql, list(bound)).fetchall()
+
+
 def write_version(warehouse: Path, version: int) -> None:
     """A warehouse that code of that version has written."""
     warehouse.parent.mkdir(parents=True, exist_ok=True)
