@@ -28,8 +28,10 @@ _CREATE = """
 create schema if not exists raw_derived;
 create table if not exists raw_derived.check_outcomes (
     build_number bigint, check_name varchar, is_blocking boolean, severity varchar,
-    has_passed boolean, offenders_count bigint, sentence varchar, offenders json
-)
+    has_passed boolean, offenders_count bigint, sentence varchar, offenders json,
+    accepted_count bigint
+);
+alter table raw_derived.check_outcomes add column if not exists accepted_count bigint
 """
 
 
@@ -47,7 +49,8 @@ class Outcome:
         is_blocking: a failure stops publishing.
         offenders_count: how many records offend, all of them.
         sentence: what it says, in words.
-        offenders: the first of them: record, culprit, sentence, link.
+        offenders: the first of them: record, culprit (who is to mend it), sentence, link, since.
+        accepted_count: further ones that a person has taken on (accepted_findings.csv).
     """
 
     check_name: str
@@ -57,6 +60,7 @@ class Outcome:
     offenders_count: int
     sentence: str
     offenders: tuple[Mapping[str, Any], ...] = ()
+    accepted_count: int = 0
 
 
 def build_number(connection: duckdb.DuckDBPyConnection) -> int:
@@ -101,14 +105,14 @@ def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
     connection.execute(_CREATE)
     kept = connection.execute(
         "select check_name, is_blocking, severity, has_passed, offenders_count, sentence, "
-        "offenders from raw_derived.check_outcomes where build_number = ? order by check_name",
+        "offenders, coalesce(accepted_count, 0) from raw_derived.check_outcomes where build_number = ? order by check_name",
         [number],
     ).fetchall()
     if kept:
         return tuple(_read(row) for row in kept)
     found = (*_rules(connection), *_boundaries(connection), _dbt(failures))
     connection.executemany(
-        "insert into raw_derived.check_outcomes values (?, ?, ?, ?, ?, ?, ?, ?)",
+        "insert into raw_derived.check_outcomes values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 number,
@@ -119,6 +123,7 @@ def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
                 outcome.offenders_count,
                 outcome.sentence,
                 json.dumps(outcome.offenders, ensure_ascii=False, default=str),
+                outcome.accepted_count,
             )
             for outcome in found
         ],
@@ -127,15 +132,16 @@ def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
 
 
 def _read(row: tuple[Any, ...]) -> Outcome:
-    name, is_blocking, severity, has_passed, count, sentence, offenders = row
-    return Outcome(
-        name, is_blocking, severity, has_passed, count, sentence, tuple(json.loads(offenders))
-    )
+    *told, offenders, accepted = row
+    return Outcome(*told, tuple(json.loads(offenders)), accepted)
 
 
 def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
     rules = connection.execute(
-        "select rule_id, rule_name, severity, is_blocking, remedy from seeds.data_quality_rules"
+        "select rules.rule_id, rules.rule_name, rules.severity, rules.is_blocking, texts.remedy "
+        "from seeds.data_quality_rules as rules "
+        "inner join seeds.data_quality_texts as texts on rules.rule_id = texts.rule_id "
+        "inner join raw_company.rules as company on texts.language = company.language"
     ).fetchall()
     unchecked: dict[str, str] = dict(
         connection.execute(
@@ -143,29 +149,39 @@ def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
             "from intermediate.int_unchecked_rules group by rule_id"
         ).fetchall()
     )
+    counts: dict[str, tuple[int, int]] = {
+        rule_id: (offenders, accepted)
+        for rule_id, offenders, accepted in connection.execute(
+            "select rule_id, count(*) filter (where not is_accepted), "
+            "count(*) filter (where is_accepted) "
+            "from marts.fct_data_quality_issues where closed_at is null group by rule_id"
+        ).fetchall()
+    }
     found = []
     for rule_id, name, severity, is_blocking, remedy in rules:
-        count_row = connection.execute(
-            "select count(*) from marts.fct_data_quality_issues where rule_id = ?", [rule_id]
-        ).fetchone()
-        count = int(count_row[0]) if count_row else 0
+        count, accepted = counts.get(rule_id, (0, 0))
         rows = connection.execute(
-            "select record_id, culprit_name, sentence, card_url "
-            "from marts.fct_data_quality_issues where rule_id = ? "
-            "order by entity, record_id limit ?",
+            "select record_id, coalesce(responsible_name, culprit_name), sentence, card_url, "
+            "first_seen_at "
+            "from marts.fct_data_quality_issues "
+            "where rule_id = ? and closed_at is null and not is_accepted "
+            "order by entity, try_cast(record_id as bigint), record_id limit ?",
             [rule_id, OFFENDERS_SHOWN],
         ).fetchall()
         offenders = tuple(
             {"record": record, "culprit": culprit, "sentence": sentence, "link": link}
-            for record, culprit, sentence, link in rows
+            | {"since": f"{since:%Y-%m-%d}"}
+            for record, culprit, sentence, link, since in rows
         )
         missing = unchecked.get(rule_id)
         if missing and not count:
             # Not passed, but no offence either: it warns and stops nothing.
-            found.append(Outcome(name, False, "warn", False, 0, missing))
+            found.append(Outcome(name, False, "warn", False, 0, missing, accepted_count=accepted))
             continue
         sentence = f"{remedy}. {missing}" if missing else f"{remedy}."
-        found.append(Outcome(name, is_blocking, severity, count == 0, count, sentence, offenders))
+        found.append(
+            Outcome(name, is_blocking, severity, count == 0, count, sentence, offenders, accepted)
+        )
     return found
 
 

@@ -23,7 +23,7 @@ from sources.connection import (
     Tally,
     raw_schema,
 )
-from sources.derived.forecasts import FORECASTS
+from sources.derived.kept import KEPT_OF_BUILDS
 from sources.errors import SourceError
 from sources.history import observe
 from sources.pipelines import finish_pending, forget_lost_warehouse, run
@@ -333,7 +333,7 @@ def _archive(load: _Load) -> None:
             raw_schema("derived"),
             books.source_key,
             load.cut.at,
-            [FORECASTS],
+            KEPT_OF_BUILDS,
             system="derived",
         )
 

@@ -54,18 +54,19 @@ waiting as (
 
 select
     rule_id,
+    finding,
     source_key,
     entity,
     record_id,
-    sentence
+    facts
 from rejected
 union all
 -- Only the field of a quarantined row is named: its value may be a person's.
 select
     'QUARANTINE' as rule_id,
+    'row_in_quarantine' as finding,
     source_key,
     entity,
     payload_hash as record_id,
-    'A row of ' || entity || ' could not be read and waits in quarantine (field '
-    || split_part(reason, ':', 1) || ').' as sentence
+    {{ facts({'entity': 'entity', 'field': "split_part(reason, ':', 1)"}) }} as facts
 from waiting

@@ -4,6 +4,10 @@ with recursive departments as (
     select * from {{ ref('int_departments') }}
 ),
 
+employees as (
+    select * from {{ ref('int_employees') }}
+),
+
 parents as (
     select
         departments.source_key,
@@ -49,6 +53,7 @@ rooted as (
         departments.source_key,
         departments.department_id,
         departments.department_name,
+        departments.head_employee_id,
         departments.is_listed,
         case when in_cycles.department_id is null then parents.parent_id end as parent_id
     from departments
@@ -95,8 +100,12 @@ select
     end as parent_department_key,
     coalesce(tree.department_path, rooted.department_name) as department_path,
     coalesce(tree.depth, 0)::integer as depth,
+    employees.employee_key as head_employee_key,
     rooted.is_listed
 from rooted
+left join employees
+    on rooted.source_key = employees.source_key
+    and rooted.head_employee_id = employees.employee_id
 left join tree
     on rooted.source_key = tree.source_key
     and rooted.department_id = tree.department_id

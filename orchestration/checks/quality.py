@@ -17,33 +17,22 @@ from dagster import (
 )
 
 from expectations.outcomes import BOUNDARIES, Outcome, outcomes
+from expectations.rules import quality_rules
 from orchestration.failures import readable_failures
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings
 
+_RULES = {rule.name: rule for rule in quality_rules()}
+
 GUARDED: Mapping[str, tuple[str, str]] = {
-    "no_report_names_a_dismissed_employee": ("marts", "fct_calls"),
-    "no_open_card_belongs_to_a_dismissed_employee": ("marts", "fct_deals"),
-    "no_dismissed_account_acts": ("marts", "fct_calls"),
-    "no_pipeline_with_deals_is_missing": ("marts", "dim_pipelines"),
-    "source_raw_and_marts_hold_the_same_rows": ("marts", "fct_deals"),
-    "last_history_stage_is_the_current_stage": ("marts", "fct_stage_visits"),
-    "every_stage_is_in_the_dictionary": ("marts", "dim_stages"),
-    "no_line_is_shared": ("marts", "dim_employees"),
-    "every_won_deal_has_an_amount": ("marts", "fct_deals"),
-    "no_history_lies_before_creation_or_in_the_future": ("marts", "fct_stage_visits"),
-    "no_call_is_absurdly_long": ("marts", "fct_calls"),
-    "every_code_of_the_telephony_is_known": ("marts", "fct_calls"),
-    "every_received_row_could_be_read": ("marts", "fct_data_quality_issues"),
-    "every_entity_was_read_whole": ("marts", "fct_data_quality_issues"),
-    "the_company_rules_name_known_records": ("marts", "dim_pipelines"),
+    **{rule.name: rule.guards for rule in _RULES.values()},
     "every_error_severity_dbt_test_passed": ("marts", "fct_data_quality_issues"),
     **{boundary.name: (boundary.schema, boundary.table) for boundary in BOUNDARIES},
 }
 """Check name to the table (schema, name) it guards."""
 
 _OFFENDERS = TableSchema(
-    columns=[TableColumn(name, "string") for name in ("record", "culprit", "sentence", "link")]
+    columns=[TableColumn(name, "string") for name in ("record", "culprit", "sentence", "link", "since")]
 )
 
 
@@ -73,6 +62,8 @@ def quality_checks(settings: Settings) -> AssetChecksDefinition:
 
 
 def _describe(name: str) -> str:
+    if rule := _RULES.get(name):
+        return f"{rule.rule_id}: {rule.title}. {rule.why} What to do ({rule.owner}): {rule.remedy}."
     return name.replace("_", " ").capitalize() + "."
 
 
@@ -87,6 +78,7 @@ def _result(company: str, outcome: Outcome) -> AssetCheckResult:
         description=outcome.sentence,
         metadata={
             "offenders_count": outcome.offenders_count,
+            "accepted_count": outcome.accepted_count,
             "offenders": MetadataValue.table(
                 [
                     TableRecord({key: str(value or "") for key, value in offender.items()})

@@ -82,6 +82,41 @@ SCHEMAS: Mapping[str, pa.Schema] = {
             pa.field("next_deal_days", _INTEGER),
         ]
     ),
+    "quality_rules": pa.schema(
+        [
+            pa.field("company", _TEXT),
+            pa.field("long_call_hours", _DOUBLE),
+            pa.field("duplicate_call_seconds", _INTEGER),
+            pa.field("method_share_move", _DOUBLE),
+            pa.field("unknown_number_share", _DOUBLE),
+            pa.field("share_calls_min", _INTEGER),
+            pa.field("stale_hours", _INTEGER),
+            pa.field("usual_rows_min", _INTEGER),
+        ]
+    ),
+    "required_card_fields": pa.schema([pa.field("card_field", _TEXT)]),
+    "retired_pipelines": pa.schema(
+        [pa.field("source_key", _TEXT), pa.field("pipeline_id", _INTEGER)]
+    ),
+    "department_heads": pa.schema(
+        [
+            pa.field("source_key", _TEXT),
+            pa.field("department", _TEXT),
+            pa.field("employee_id", _INTEGER),
+            pa.field("line", _INTEGER),
+        ]
+    ),
+    "accepted_findings": pa.schema(
+        [
+            pa.field("rule", _TEXT),
+            pa.field("source_key", _TEXT),
+            pa.field("record", _TEXT),
+            pa.field("until_on", pa.date32()),
+            pa.field("who", _TEXT),
+            pa.field("why", _TEXT),
+            pa.field("line", _INTEGER),
+        ]
+    ),
     "working_hours": pa.schema(
         [
             pa.field("weekday_number", _INTEGER),
@@ -319,10 +354,21 @@ def _tables(given: Company, portal_urls: Mapping[str, str]) -> dict[str, list[di
                 "currency_code": rules.company.currency,
                 "phone_region": rules.company.phone_region,
                 **rules.calls.model_dump(),
-                **rules.quality.model_dump(),
+                **rules.quality.of_models,
             }
         ],
         "report_rules": [{"company": given.key, **rules.reports.model_dump()}],
+        "quality_rules": [{"company": given.key, **rules.quality.of_findings}],
+        "required_card_fields": [
+            {"card_field": field} for field in rules.quality.required_card_fields
+        ],
+        "retired_pipelines": [
+            {"source_key": found.source_key, "pipeline_id": pipeline_id}
+            for found in connections
+            for pipeline_id in found.section.retired_pipelines
+        ],
+        "department_heads": lines(given.department_heads),
+        "accepted_findings": lines(given.accepted_findings),
         "connections": [
             {
                 "source_key": found.source_key,

@@ -46,12 +46,17 @@ TalkBasis = Literal["talk", "total", "unknown"]
 SharedLines = Literal["count", "hold_back", "spread"]
 StageRole = Literal["key", "qualified", "appointment", "proposal", "contract", "invoice", "payment"]
 Period = Literal["day", "week", "month", "quarter", "year"]
+CardField = Literal["owner", "client", "source", "grade", "product"]
 
 LEADS_PIPELINE_ID = -1
 """Leads stand in a pipeline of their own: dbt's macro leads_pipeline_id()."""
 
 METRIC_NAMES = Path(__file__).parents[2] / "transform" / "seeds" / "metric_names.csv"
 """What goals and norms may be set for; dbt's seed, so that models know the same names."""
+
+
+QUALITY_RULES = METRIC_NAMES.with_name("data_quality_rules.csv")
+"""Which quality rules there are; dbt's seed."""
 
 
 # 17 ms each time, and every connection of a company may name one.
@@ -84,6 +89,19 @@ def metric_names() -> tuple[str, ...]:
     """Metrics that goals and norms may name, in the order of the seed."""
     with METRIC_NAMES.open(newline="", encoding="utf-8") as file:
         return tuple(row["metric_name"] for row in csv.DictReader(file))
+
+
+@cache
+def rule_ids() -> tuple[str, ...]:
+    """Quality rules whose findings can be accepted, in the order of the seed."""
+    with QUALITY_RULES.open(newline="", encoding="utf-8") as file:
+        return tuple(row["rule_id"] for row in csv.DictReader(file))
+
+
+def _known_rule(name: str) -> str:
+    if name not in rule_ids():
+        raise ValueError(f"is not a quality rule: one of {', '.join(rule_ids())}")
+    return name
 
 
 def _known_metric(name: str) -> str:
@@ -187,10 +205,36 @@ class WorkingHoursSection(_Strict):
 
 
 class QualitySection(_Strict):
-    """What counts as a mass move (Q14)."""
+    """Thresholds of quality rules; what each means stands in docs/company-rules.md."""
 
     mass_move_cards: int = Field(default=20, ge=2, le=100_000)
     mass_move_minutes: int = Field(default=5, ge=1, le=1440)
+    required_card_fields: list[CardField] = []
+    """What every open and every won card must have (Q11)."""
+    long_call_hours: float = Field(default=4, gt=0, le=24)
+    duplicate_call_seconds: int = Field(default=5, ge=0, le=90)
+    method_share_move: float = Field(default=0.1, gt=0, le=1)
+    unknown_number_share: float = Field(default=0.5, gt=0, le=1)
+    share_calls_min: int = Field(default=50, ge=1, le=100_000)
+    stale_hours: int = Field(default=36, ge=1, le=8760)
+    usual_rows_min: int = Field(default=10, ge=1, le=1_000_000)
+
+    @property
+    def of_models(self) -> dict[str, int]:
+        """Thresholds that facts depend on, not only findings."""
+        return {
+            "mass_move_cards": self.mass_move_cards,
+            "mass_move_minutes": self.mass_move_minutes,
+        }
+
+    @property
+    def of_findings(self) -> dict[str, object]:
+        """Thresholds that only findings depend on."""
+        return {
+            name: value
+            for name, value in self.model_dump().items()
+            if name not in self.of_models and name != "required_card_fields"
+        }
 
 
 class ReportsSection(_Strict):
@@ -234,6 +278,8 @@ class CrmSection(_Strict):
     talk_basis: TalkBasis = "unknown"
     portal_url: str | None = Field(default=None, pattern=r"^https?://[^/]+$")
     """Where links to cards lead; by default the host that the secrets name."""
+    retired_pipelines: list[int] = []
+    """Ids of pipelines that were removed in the CRM on purpose (Q4)."""
     loss_threshold_share: float = Field(default=0.05, ge=0, le=1)
     """More rows of an entity gone at once than this share, and than 20, stop the load."""
 
@@ -465,7 +511,7 @@ class _CsvRow(_Strict):
 
     key_columns: ClassVar[tuple[str, ...]]
     optional_columns: ClassVar[tuple[str, ...]] = ()
-    connects_to: ClassVar[Literal["crm", "pbx"]] = "crm"
+    connects_to: ClassVar[Literal["crm", "pbx", "any"]] = "crm"
 
     line: int
     """Of the csv file, for messages."""
@@ -508,6 +554,33 @@ class DismissalRow(_ConnectionRow):
 
     employee_id: int
     dismissed_on: dt.date
+
+
+class DepartmentHeadRow(_ConnectionRow):
+    """`department_heads.csv`: who heads a department; wins over what the system says."""
+
+    key_columns = ("connection", "department")
+
+    department: str = Field(min_length=1)
+    """Its name."""
+    employee_id: int
+
+
+class AcceptedFindingRow(_CsvRow):
+    """`accepted_findings.csv`: a finding that a person has looked at and takes on until a day."""
+
+    key_columns = ("rule", "connection", "record")
+    connects_to = "any"
+
+    rule: Annotated[str, AfterValidator(_known_rule)]
+    connection: _OptionalText
+    """Empty: what is of no single connection."""
+    record: str = Field(min_length=1)
+    """As the register names it (`record_id`)."""
+    until_on: dt.date
+    """The last day on which it stops nothing."""
+    who: str = Field(min_length=1)
+    why: str = Field(min_length=1)
 
 
 class EmployeeRow(_ConnectionRow):
@@ -780,6 +853,8 @@ class Company(BaseModel):
     pipelines: tuple[PipelineRow, ...] = ()
     stages: tuple[StageRow, ...] = ()
     dismissals: tuple[DismissalRow, ...] = ()
+    department_heads: tuple[DepartmentHeadRow, ...] = ()
+    accepted_findings: tuple[AcceptedFindingRow, ...] = ()
     employees: tuple[EmployeeRow, ...] = ()
     extensions: tuple[ExtensionRow, ...] = ()
     talkers: tuple[TalkerRow, ...] = ()
@@ -834,6 +909,10 @@ def read_company(folder: Path) -> Company:
         pipelines=_read_csv(folder / "pipelines.csv", PipelineRow, crm),
         stages=_read_csv(folder / "stages.csv", StageRow, crm),
         dismissals=_read_csv(folder / "dismissals.csv", DismissalRow, crm),
+        department_heads=_read_csv(folder / "department_heads.csv", DepartmentHeadRow, crm),
+        accepted_findings=_read_csv(
+            folder / "accepted_findings.csv", AcceptedFindingRow, _source_keys(rules.all_connections())
+        ),
         employees=_read_csv(folder / "employees.csv", EmployeeRow, crm),
         extensions=_read_csv(folder / "extensions.csv", ExtensionRow, pbx),
         talkers=_read_csv(folder / "talkers.csv", TalkerRow, pbx),
@@ -979,8 +1058,8 @@ def _read_row(
             raise InputError(f"{place}: a stage needs its connection: the company has {len(only)}")
         return row.model_copy(update={"connection": only.pop()})
     if named not in connections:
-        kind = "telephony connection" if row.connects_to == "pbx" else "CRM connection"
-        raise InputError(f"{place}: company.toml has no {kind} {named!r}")
+        kind = {"crm": "CRM ", "pbx": "telephony ", "any": ""}[row.connects_to]
+        raise InputError(f"{place}: company.toml has no {kind}connection {named!r}")
     found = connections[named]
     if found is None:
         systems = [key for key in connections if key.endswith(f":{named}")]

@@ -17,7 +17,7 @@ from sources import archive
 from sources.archive import ArchivedTable, restore, verify, write_archive
 from sources.bitrix24.history import ARCHIVED, VERSIONED
 from sources.demo.store import PortalStore
-from sources.derived.forecasts import FORECASTS
+from sources.derived.kept import FORECASTS
 from sources.errors import CallfunnelError
 from sources.history import observe
 from tests.support.companies import load_portal, make_company, raw_count, warehouse

@@ -18,6 +18,7 @@
         ) -%}
         {%- if flags.WHICH in ('build', 'run') -%}
             {%- do keep_forecasts() -%}
+            {%- do keep_findings() -%}
             {%- do begin_affected_keys() -%}
         {%- endif -%}
     {%- endif -%}

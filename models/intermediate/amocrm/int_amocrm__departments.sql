@@ -12,6 +12,7 @@ select
     user_groups.group_id as department_id,
     user_groups.group_name as department_name,
     null::bigint as parent_department_id,
+    null::bigint as head_employee_id,
     user_groups.received_at >= connections.as_of_at as is_listed
 from user_groups
 inner join connections

@@ -1,4 +1,4 @@
--- Rows that were read and are not, or not fully, counted, each with its sentence.
+-- Rows that were read and are not, or not fully, counted, each with what it says.
 with events as (
     select * from {{ ref('stg_amocrm__events') }}
     where event_type = 'lead_status_changed'
@@ -10,19 +10,20 @@ call_rows as (
 
 select
     'Q12' as rule_id,
+    'history_of_the_future' as finding,
     source_key,
     'events' as entity,
     event_id as record_id,
-    'Stage change ' || event_id || ' of lead ' || entity_id
-    || ' lay in the future when it was received: left out.' as sentence
+    {{ facts({'record': 'event_id', 'card': "'lead ' || entity_id"}) }} as facts
 from events
 where created_at > received_at
 union all
 select
     'Q16' as rule_id,
+    'call_of_negative_length' as finding,
     source_key,
     'call' as entity,
     note_id::varchar as record_id,
-    'Call ' || note_id || ' lasts ' || duration_seconds || ' seconds: counted as 0.' as sentence
+    {{ facts({'record': 'note_id', 'seconds': 'duration_seconds'}) }} as facts
 from call_rows
 where duration_seconds < 0

@@ -26,6 +26,7 @@ select
     departments.department_id,
     departments.department_name,
     departments.parent_department_id,
+    departments.head_employee_id,
     departments.received_at >= connections.as_of_at as is_listed
 from departments
 inner join connections
@@ -37,6 +38,7 @@ select
     newest_versions.department_id,
     newest_versions.department_name,
     newest_versions.parent_department_id,
+    newest_versions.head_employee_id,
     false as is_listed
 from newest_versions
 left join departments

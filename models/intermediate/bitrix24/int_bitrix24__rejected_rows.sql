@@ -1,4 +1,4 @@
--- Rows that were read and are not, or not fully, counted, each with its sentence.
+-- Rows that were read and are not, or not fully, counted, each with what it says.
 with history as (
     select * from {{ ref('int_bitrix24__card_history') }}
 ),
@@ -9,19 +9,20 @@ calls as (
 
 select
     'Q12' as rule_id,
+    'history_of_the_future' as finding,
     source_key,
     entity,
     history_id::varchar as record_id,
-    'History row ' || history_id || ' of ' || card_type || ' ' || card_id
-    || ' lay in the future when it was received: left out.' as sentence
+    {{ facts({'record': 'history_id', 'card': "card_type || ' ' || card_id"}) }} as facts
 from history
 where entered_at > received_at
 union all
 select
     'Q16' as rule_id,
+    'call_of_negative_length' as finding,
     source_key,
     'call' as entity,
     call_id::varchar as record_id,
-    'Call ' || call_id || ' lasts ' || duration_seconds || ' seconds: counted as 0.' as sentence
+    {{ facts({'record': 'call_id', 'seconds': 'duration_seconds'}) }} as facts
 from calls
 where duration_seconds < 0

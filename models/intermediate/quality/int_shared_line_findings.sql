@@ -2,7 +2,7 @@
 with calls as (
     select
         *,
-        coalesce(call_id::varchar, pbx_call_id || ' (' || pbx_source_key || ')') as shown_id
+        {{ shown_call_id() }} as shown_id
     from {{ ref('fct_calls') }}
 ),
 
@@ -107,30 +107,23 @@ calls_of_lines as (
 q8_shared_lines as (
     select
         'Q8' as rule_id,
+        case
+            when coalesce(shared_line_calls.calls_count, 0) = 0 then 'shared_extension'
+            else 'shared_extension_' || rules.shared_lines
+        end as finding,
         holder_names.source_key,
         'extension' as entity,
         holder_names.extension as record_id,
         null::bigint as employee_key,
-        null as card_url,
-        'Extension ' || holder_names.extension || ' is used by ' || holder_names.employee_names
-        || ': their calls can''t be told apart'
-        || case
-            when shared_line_calls.calls_count > 0
-                then
-                    ' (' || shared_line_calls.calls_count || ' of '
-                    || calls_of_lines.calls_count || ' calls of ' || holder_names.source_key
-                    || ', '
-                    || round(100.0 * shared_line_calls.calls_count / calls_of_lines.calls_count, 2)
-                    || ' %; reports '
-                    || case rules.shared_lines
-                        when 'count' then 'count them as the systems name the talker'
-                        when 'hold_back' then 'hold them back as "(shared line)"'
-                        else 'spread them over the holders in turn'
-                    end
-                    || ')'
-            else ''
-        end
-        || '.' as sentence
+        null::varchar as card_url,
+        {{ facts({
+            'extension': 'holder_names.extension',
+            'employees': 'holder_names.employee_names',
+            'connection': 'holder_names.source_key',
+            'count': 'shared_line_calls.calls_count',
+            'all': 'calls_of_lines.calls_count',
+            'share': 'round(100.0 * shared_line_calls.calls_count / calls_of_lines.calls_count, 2)',
+        }) }} as facts
     from holder_names
     cross join rules
     left join told_by_telephony
@@ -189,14 +182,13 @@ overlapping_calls as (
 q8_overlapping_calls as (
     select
         'Q8' as rule_id,
+        'overlapping_call' as finding,
         source_key,
         'call' as entity,
         shown_id as record_id,
         employee_key,
-        null as card_url,
-        'Call ' || shown_id || ' of ' || employee_names
-        || ' began while another call of theirs was going on: does somebody share the line?'
-            as sentence
+        null::varchar as card_url,
+        {{ facts({'record': 'shown_id', 'employees': 'employee_names'}) }} as facts
     from overlapping_calls
 )
 

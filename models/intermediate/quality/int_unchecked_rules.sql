@@ -11,19 +11,38 @@ connections as (
 
 rules as (
     select * from {{ ref('data_quality_rules') }}
+),
+
+company_rules as (
+    select * from {{ ref('stg_company__rules') }}
+),
+
+sentences as (
+    select * from {{ ref('finding_sentences') }}
+    where finding = 'users_not_listed'
+),
+
+unchecked as (
+    select
+        rules.rule_id,
+        load_log.source_key,
+        {{ facts({'connection': 'load_log.source_key'}) }} as facts
+    from load_log
+    inner join connections
+        on load_log.source_key = connections.source_key
+        and load_log.cut_at = connections.as_of_at
+    cross join rules
+    where
+        load_log.entity = 'users'
+        and load_log.problem is not null
+        and rules.rule_id in ('Q1', 'Q2', 'Q3')
 )
 
 select
-    rules.rule_id,
-    load_log.source_key,
-    'Cannot be checked for ' || load_log.source_key || ', whose users the access may not list: '
-    || 'give it an administrator''s rights, or write who has left into dismissals.csv.' as sentence
-from load_log
-inner join connections
-    on load_log.source_key = connections.source_key
-    and load_log.cut_at = connections.as_of_at
-cross join rules
-where
-    load_log.entity = 'users'
-    and load_log.problem is not null
-    and rules.rule_id in ('Q1', 'Q2', 'Q3')
+    unchecked.rule_id,
+    unchecked.source_key,
+    {{ filled_sentence('sentences.sentence', 'unchecked.facts') }} as sentence
+from unchecked
+cross join company_rules
+inner join sentences
+    on company_rules.language = sentences.language

@@ -1,5 +1,28 @@
 -- Lines of the company's files that name an employee, a deal, a pipeline, a stage, a department or
--- a source that neither the system's lists nor any loaded record knows.
+-- a source that neither the system's lists nor any loaded record knows. Files about a telephony name
+-- employees of the CRM that it is tied to.
+{% set columns = ['employee_id', 'deal_id', 'pipeline_id', 'stage_id', 'department_name',
+    'source_name'] %}
+{% set files = {
+    'pipelines.csv': ('stg_company__pipeline_roles', ['pipeline_id']),
+    'stages.csv': ('stg_company__stage_roles', ['pipeline_id', 'stage_id']),
+    'employees.csv': ('stg_company__employees', ['employee_id']),
+    'dismissals.csv': ('stg_company__dismissals', ['employee_id']),
+    'department_heads.csv': ('stg_company__department_heads', ['employee_id', 'department_name']),
+    'extensions.csv': ('stg_company__extensions', ['employee_id']),
+    'talkers.csv': ('stg_company__talkers', ['employee_id']),
+    'absences.csv': ('stg_company__absences', ['employee_id']),
+    'owners.csv': ('stg_company__owners', ['employee_id', 'deal_id']),
+    'payments.csv': ('stg_company__payments', ['deal_id']),
+    'goals.csv': ('stg_company__goals',
+        ['employee_id', 'pipeline_id', 'stage_id', 'department_name']),
+    'norms.csv': ('stg_company__norms',
+        ['employee_id', 'pipeline_id', 'stage_id', 'department_name']),
+    'sellers.csv': ('stg_company__sellers', ['employee_id', 'department_name']),
+    'journey_steps.csv': ('stg_company__journey_steps', ['pipeline_id', 'stage_id']),
+    'marketing_costs.csv': ('stg_company__marketing_costs', ['source_name']),
+} %}
+
 with employees as (
     select * from {{ ref('dim_employees') }}
     where employee_kind in ('person', 'system')
@@ -9,102 +32,31 @@ stages as (
     select * from {{ ref('dim_stages') }}
 ),
 
+connections as (
+    select * from {{ ref('stg_company__connections') }}
+),
+
+lines_of_files as (
+    {% for file, (lines, named) in files.items() %}
+    select
+        source_key as named_source_key,
+        '{{ file }}' as file,
+        line,
+        {% for column in columns %}
+        {{ column if column in named else 'null' }} as {{ column }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from {{ ref(lines) }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+),
+
 named_in_files as (
     select
-        source_key,
-        'absences.csv' as file,
-        line,
-        employee_id,
-        null::bigint as deal_id,
-        null::bigint as pipeline_id,
-        null as stage_id,
-        null as department_name,
-        null as source_name
-    from {{ ref('stg_company__absences') }}
-    union all
-    select
-        source_key,
-        'owners.csv' as file,
-        line,
-        employee_id,
-        deal_id,
-        null as pipeline_id,
-        null as stage_id,
-        null as department_name,
-        null as source_name
-    from {{ ref('stg_company__owners') }}
-    union all
-    select
-        source_key,
-        'payments.csv' as file,
-        line,
-        null as employee_id,
-        deal_id,
-        null as pipeline_id,
-        null as stage_id,
-        null as department_name,
-        null as source_name
-    from {{ ref('stg_company__payments') }}
-    union all
-    select
-        source_key,
-        'goals.csv' as file,
-        line,
-        employee_id,
-        null as deal_id,
-        pipeline_id,
-        stage_id,
-        department_name,
-        null as source_name
-    from {{ ref('stg_company__goals') }}
-    union all
-    select
-        source_key,
-        'norms.csv' as file,
-        line,
-        employee_id,
-        null as deal_id,
-        pipeline_id,
-        stage_id,
-        department_name,
-        null as source_name
-    from {{ ref('stg_company__norms') }}
-    union all
-    select
-        source_key,
-        'sellers.csv' as file,
-        line,
-        employee_id,
-        null as deal_id,
-        null as pipeline_id,
-        null as stage_id,
-        department_name,
-        null as source_name
-    from {{ ref('stg_company__sellers') }}
-    union all
-    select
-        source_key,
-        'journey_steps.csv' as file,
-        line,
-        null as employee_id,
-        null as deal_id,
-        pipeline_id,
-        stage_id,
-        null as department_name,
-        null as source_name
-    from {{ ref('stg_company__journey_steps') }}
-    union all
-    select
-        source_key,
-        'marketing_costs.csv' as file,
-        line,
-        null as employee_id,
-        null as deal_id,
-        null as pipeline_id,
-        null as stage_id,
-        null as department_name,
-        source_name
-    from {{ ref('stg_company__marketing_costs') }}
+        lines_of_files.*,
+        coalesce(connections.crm_source_key, lines_of_files.named_source_key) as source_key
+    from lines_of_files
+    left join connections
+        on lines_of_files.named_source_key = connections.source_key
 ),
 
 -- Records once loaded stay known, also deals that no longer count.
@@ -149,44 +101,44 @@ known_sources as (
 
 compared as (
     select
-        coalesce(named_in_files.source_key, '(all)') as source_key,
+        coalesce(named_in_files.named_source_key, '(all)') as source_key,
         named_in_files.file,
         named_in_files.line,
         concat_ws(
             ', ',
             case
                 when named_in_files.employee_id is not null and employees.employee_key is null
-                    then 'no employee ' || named_in_files.employee_id
+                    then 'employee_id ' || named_in_files.employee_id
             end,
             case
                 when named_in_files.deal_id is not null and loaded_deals.deal_id is null
-                    then 'no deal ' || named_in_files.deal_id
+                    then 'deal_id ' || named_in_files.deal_id
             end,
             case
                 when named_in_files.stage_id is not null and stages.stage_key is null
                     then
-                        'no stage ' || named_in_files.stage_id || ' in pipeline '
-                        || named_in_files.pipeline_id
+                        'stage_id ' || named_in_files.stage_id || ' (pipeline_id '
+                        || named_in_files.pipeline_id || ')'
             end,
             case
                 when
                     named_in_files.pipeline_id is not null
                     and named_in_files.stage_id is null
                     and pipelines.pipeline_key is null
-                    then 'no pipeline ' || named_in_files.pipeline_id
+                    then 'pipeline_id ' || named_in_files.pipeline_id
             end,
             case
                 when
                     named_in_files.source_name is not null
                     and with_dictionary.source_key is not null
                     and known_sources.source_name is null
-                    then 'no source ' || named_in_files.source_name
+                    then 'source ' || named_in_files.source_name
             end,
             case
                 when
                     named_in_files.department_name is not null
                     and known_departments.department_name is null
-                    then 'no department ' || named_in_files.department_name
+                    then 'department ' || named_in_files.department_name
             end
         ) as lacking
     from named_in_files
