@@ -105,7 +105,8 @@ def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
     connection.execute(_CREATE)
     kept = connection.execute(
         "select check_name, is_blocking, severity, has_passed, offenders_count, sentence, "
-        "offenders, coalesce(accepted_count, 0) from raw_derived.check_outcomes where build_number = ? order by check_name",
+        "offenders, coalesce(accepted_count, 0) from raw_derived.check_outcomes "
+        "where build_number = ? order by check_name",
         [number],
     ).fetchall()
     if kept:

@@ -32,7 +32,9 @@ GUARDED: Mapping[str, tuple[str, str]] = {
 """Check name to the table (schema, name) it guards."""
 
 _OFFENDERS = TableSchema(
-    columns=[TableColumn(name, "string") for name in ("record", "culprit", "sentence", "link", "since")]
+    columns=[
+        TableColumn(name, "string") for name in ("record", "culprit", "sentence", "link", "since")
+    ]
 )
 
 

@@ -911,7 +911,9 @@ def read_company(folder: Path) -> Company:
         dismissals=_read_csv(folder / "dismissals.csv", DismissalRow, crm),
         department_heads=_read_csv(folder / "department_heads.csv", DepartmentHeadRow, crm),
         accepted_findings=_read_csv(
-            folder / "accepted_findings.csv", AcceptedFindingRow, _source_keys(rules.all_connections())
+            folder / "accepted_findings.csv",
+            AcceptedFindingRow,
+            _source_keys(rules.all_connections()),
         ),
         employees=_read_csv(folder / "employees.csv", EmployeeRow, crm),
         extensions=_read_csv(folder / "extensions.csv", ExtensionRow, pbx),

@@ -61,6 +61,7 @@ def make_company(
     files: Mapping[str, str] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     reports: Mapping[str, float] | None = None,
+    quality: Mapping[str, Any] | None = None,
 ) -> Settings:
     """A company's folder with rules, and settings that point at it.
 
@@ -72,6 +73,7 @@ def make_company(
         files: further files of the company's folder.
         options: rules of single connections, beside or in place of the usual ones.
         reports: thresholds of reports.
+        quality: thresholds of quality rules.
     """
     folder = root / "companies" / name
     folder.mkdir(parents=True)
@@ -79,8 +81,10 @@ def make_company(
     sections = "\n".join(_section(one, given.get(one, {})) for one in connections)
     sections = sections or "[connections]"
     rules = RULES.format(zone=zone, connections=sections)
-    if reports:
-        rules += "\n[reports]\n" + "".join(f"{name} = {value}\n" for name, value in reports.items())
+    for section, thresholds in (("reports", reports), ("quality", quality)):
+        if thresholds:
+            lines = (f"{key} = {_toml(value)}\n" for key, value in thresholds.items())
+            rules += f"\n[{section}]\n{''.join(lines)}"
     (folder / "company.toml").write_text(rules, encoding="utf-8")
     for file, text in (files or {}).items():
         (folder / file).write_text(text, encoding="utf-8")

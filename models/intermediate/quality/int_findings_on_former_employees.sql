@@ -1,7 +1,7 @@
 -- Q1 to Q3: what names people who have left, belongs to them, or happened under their accounts.
 -- Q1 asks every fact that reports group by people, and is a defect of ours if it finds one.
 {% set named = [
-    ('fct_calls', 'call', 'reporting_employee_key', 'started_on', 'call_key', 'null'),
+    ('fct_calls', 'call', 'reporting_employee_key', 'started_on', shown_call_id(), 'null'),
     ('fct_stage_visits', 'stage_visit', 'reporting_employee_key', 'entered_on', 'stage_visit_key',
         'null'),
     ('fct_deals', 'deal_created', 'reporting_employee_key', 'created_on', 'deal_id', 'card_url'),
@@ -65,10 +65,10 @@ q1_named as (
         'names_a_dismissed_employee' as finding,
         facts.source_key,
         '{{ entity }}' as entity,
-        facts.{{ record }}::varchar as record_id,
+        ({{ record }})::varchar as record_id,
         facts.{{ reporting_key }} as employee_key,
         {{ 'facts.' if url != 'null' }}{{ url }}{{ '::varchar' if url == 'null' }} as card_url,
-        {{ facts({'record': "'" ~ entity ~ " ' || facts." ~ record,
+        {{ facts({'record': "'" ~ entity ~ " ' || " ~ record,
             'employee': 'former_employees.employee_name'}) }} as facts
     from {{ ref(fact) }} as facts
     inner join former_employees

@@ -101,7 +101,7 @@ q18_sellers_without_target as (
 
 named_alike as (
     select
-        lower(regexp_replace(trim(employee_name), '\\s+', ' ', 'g')) as name_key,
+        lower(regexp_replace(trim(employee_name), '\s+', ' ', 'g')) as name_key,
         min(employee_name) as employee_name,
         count(distinct source_key) as connections_count,
         min(source_key) as source_key,
