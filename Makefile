@@ -36,7 +36,7 @@ REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
 SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
-.PHONY: help setup demo dev run backfill restore authorise dbt mf docs docs-metrics summary test \
+.PHONY: help setup demo dev run backfill restore authorise dbt mf docs docs-metrics docs-quality summary test \
 	test-long test-servers bench-extract bench-calls bench-transform lint format clean
 
 help: ## List the targets
@@ -91,6 +91,9 @@ summary: $(STAMP) ## Print the summary of the last run again (COMPANY=)
 
 docs-metrics: $(STAMP) ## Write the metric catalogue's pages, docs/metrics.*.md, from the yml files
 	@$(RUN) catalogue
+
+docs-quality: $(STAMP) ## Write the quality rules' page, docs/data-quality.md, from the seeds and suites
+	@$(RUN) rulebook
 
 test: $(STAMP) test-servers ## All tests but the long ones
 	@.venv/bin/pytest -m "not long" $(PARALLEL) $(ARGS)

@@ -6,6 +6,7 @@ checks, the gate and publishing read the same verdict, whoever of them comes fir
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -130,6 +131,27 @@ def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
         ],
     )
     return tuple(sorted(found, key=lambda outcome: outcome.check_name))
+
+
+def accepted_findings(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Open findings of the newest build that a person has taken on (accepted_findings.csv).
+
+    Returns:
+        Rows of rule, connection, record, until_on, who and why.
+    """
+    rows = connection.execute(
+        "select rule_id, source_key, record_id, accepted_until_on, accepted_by, accepted_reason "
+        "from marts.fct_data_quality_issues where closed_at is null and is_accepted "
+        "order by rule_id, source_key, record_id"
+    ).fetchall()
+    names = ("rule", "connection", "record", "until_on", "who", "why")
+    return [
+        {
+            name: value.isoformat() if isinstance(value, dt.date) else value
+            for name, value in zip(names, row, strict=True)
+        }
+        for row in rows
+    ]
 
 
 def _read(row: tuple[Any, ...]) -> Outcome:

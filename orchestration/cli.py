@@ -266,6 +266,16 @@ def catalogue() -> None:
             console.print(f"{path.relative_to(PROJECT_DIR)}: {path.stat().st_size:,} bytes")
 
 
+@app.command()
+def rulebook() -> None:
+    """Write docs/data-quality.md from the seeds and suites."""
+    from expectations.rulebook import write_rulebook
+
+    with _sentences():
+        path = write_rulebook()
+        console.print(f"{path.relative_to(PROJECT_DIR)}: {path.stat().st_size:,} bytes")
+
+
 @contextlib.contextmanager
 def _sentences() -> Iterator[None]:
     """Print an error meant for the user as its sentence, and exit with 1."""

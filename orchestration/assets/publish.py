@@ -15,7 +15,7 @@ from dagster import (
 )
 
 from expectations.gate import judge, require_open
-from expectations.outcomes import outcomes
+from expectations.outcomes import accepted_findings, outcomes
 from orchestration.failures import readable_failures
 from orchestration.publishing.files import publish_files
 from orchestration.publishing.tables import published_tables
@@ -71,6 +71,7 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
             with warehouse.connect() as connection:
                 verdict = require_open(connection)
                 found = outcomes(connection)
+                accepted = accepted_findings(connection)
             publication = publish_files(
                 settings.warehouse,
                 settings.published_dir,
@@ -87,6 +88,7 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
                         "failed": {
                             o.check_name: o.offenders_count for o in found if not o.has_passed
                         },
+                        "accepted": accepted,
                     },
                 },
             )

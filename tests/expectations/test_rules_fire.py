@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from expectations.gate import GateClosed, judge, require_open
-from expectations.outcomes import NotBuilt, build_number, outcomes
+from expectations.outcomes import NotBuilt, accepted_findings, build_number, outcomes
 from orchestration.settings import Settings
 from sources.bookkeeping import Books, EntityLoad
 from sources.demo.store import PortalStore
@@ -534,3 +534,117 @@ def test_instants_are_utc(company: Settings) -> None:
             "select started_at from marts.fct_calls where call_id = 20"
         ).fetchone()
     assert row == ((NOON + dt.timedelta(minutes=30)).replace(tzinfo=None),)
+
+
+def register(company: Settings) -> dict[str, tuple[Any, ...]]:
+    """State and times of the finding about won deal 6 (Q10)."""
+    dbt_build(company, "--select", "fct_data_quality_issues", "--exclude", "test_type:data")
+    with warehouse(company) as connection:
+        row = connection.execute(
+            "select issue_state, first_seen_at, last_seen_at, closed_at, reopened_at "
+            "from marts.fct_data_quality_issues where rule_id = 'Q10'"
+        ).fetchone()
+    assert row is not None
+    return dict(zip(("state", "first", "last", "closed", "reopened"), row, strict=True))
+
+
+def next_day(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        "update intermediate.int_connections set report_as_of_at = report_as_of_at + interval 1 day"
+    )
+
+
+def test_a_finding_is_open_then_closed_then_reopened(company: Settings) -> None:
+    first = NOON.replace(tzinfo=None) + dt.timedelta(days=10)
+    days = [first + dt.timedelta(days=number) for number in range(5)]
+    told = register(company)
+    assert tuple(told.values()) == ("open", days[0], days[0], None, None)
+    with warehouse(company, read_only=False) as connection:
+        next_day(connection)
+    assert tuple(register(company).values()) == ("open", days[0], days[1], None, None)
+    with warehouse(company, read_only=False) as connection:
+        next_day(connection)
+        connection.execute(
+            "create table kept_finding as "
+            "select * from intermediate.int_quality_findings where rule_id = 'Q10'"
+        )
+        connection.execute("delete from intermediate.int_quality_findings where rule_id = 'Q10'")
+    assert tuple(register(company).values()) == ("closed", days[0], days[1], days[2], None)
+    with warehouse(company, read_only=False) as connection:
+        next_day(connection)
+    assert tuple(register(company).values()) == ("closed", days[0], days[1], days[2], None)
+    with warehouse(company, read_only=False) as connection:
+        assert {o.check_name: o for o in outcomes(connection)}[
+            "every_won_deal_has_an_amount"
+        ].has_passed
+        connection.execute(
+            "insert into intermediate.int_quality_findings select * from kept_finding"
+        )
+    reopened = ("reopened", days[0], days[3], None, days[3])
+    assert tuple(register(company).values()) == reopened
+    # Built again: nothing is kept twice.
+    assert tuple(register(company).values()) == reopened
+    with warehouse(company, read_only=False) as connection:
+        events = connection.execute(
+            "select event from raw_derived.finding_events "
+            "where rule_id = 'Q10' or event = 'gone' order by event_number"
+        ).fetchall()
+        connection.execute("drop table kept_finding")
+    assert events == [("found",), ("gone",), ("found",)]
+
+
+def test_an_accepted_finding_stops_nothing_until_its_day(company: Settings) -> None:
+    with warehouse(company, read_only=False) as connection:
+        today = connection.execute(
+            "select max(report_as_of_on) from intermediate.int_connections"
+        ).fetchone()
+        assert today is not None
+        connection.executemany(
+            "insert into raw_company.accepted_findings "
+            "(rule, source_key, record, until_on, who, why, line) values (?, ?, ?, ?, ?, ?, ?)",
+            [
+                ("Q4", BROKEN, "9", today[0], "Anna Head", "is being rebuilt", 2),
+                ("Q10", BROKEN, "6", today[0] - dt.timedelta(days=1), "Anna Head", "gift", 3),
+            ],
+        )
+    register(company)
+    with warehouse(company, read_only=False) as connection:
+        found = {outcome.check_name: outcome for outcome in outcomes(connection)}
+        pipelines = found["no_pipeline_with_deals_is_missing"]
+        assert (pipelines.offenders_count, pipelines.accepted_count) == (1, 1)
+        assert [o["record"] for o in pipelines.offenders] == [BROKEN]
+        amounts = found["every_won_deal_has_an_amount"]
+        assert (amounts.offenders_count, amounts.accepted_count) == (1, 0)
+        assert accepted_findings(connection) == [
+            {
+                "rule": "Q4",
+                "connection": BROKEN,
+                "record": "9",
+                "until_on": today[0].isoformat(),
+                "who": "Anna Head",
+                "why": "is being rebuilt",
+            }
+        ]
+
+
+@pytest.mark.parametrize("language", ["ru", "uk"])
+def test_the_register_speaks_the_language_of_the_company(company: Settings, language: str) -> None:
+    with warehouse(company, read_only=False) as connection:
+        connection.execute("update raw_company.rules set language = ?", [language])
+    register(company)
+    with warehouse(company) as connection:
+        told = connection.execute(
+            "select sentence, remedy from marts.fct_data_quality_issues where rule_id = 'Q10'"
+        ).fetchone()
+        unfilled = connection.execute(
+            "select distinct finding, sentence from marts.fct_data_quality_issues "
+            "where sentence is null or sentence like '%{%'"
+        ).fetchall()
+    assert (
+        told
+        == {
+            "ru": ("У выигранной сделки 6 нет суммы.", "Заполните сумму в CRM"),
+            "uk": ("У виграної угоди 6 немає суми.", "Заповніть суму в CRM"),
+        }[language]
+    )
+    assert unfilled == []
