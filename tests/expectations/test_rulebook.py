@@ -42,7 +42,10 @@ def test_only_what_would_make_a_report_wrong_stops_publishing() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_rule_has_its_texts(language: str) -> None:
     for rule in quality_rules(language):
-        assert rule.title and rule.why.endswith(".") and not rule.remedy.endswith("."), rule
+        assert rule.title, rule
+        assert rule.why.endswith("."), rule
+        assert rule.remedy, rule
+        assert not rule.remedy.endswith("."), rule
 
 
 def test_a_sentence_tells_the_same_facts_in_every_language() -> None:
