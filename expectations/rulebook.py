@@ -11,15 +11,21 @@ from expectations.suites.boundary import Boundary
 
 PAGE = Path(__file__).parents[1] / "docs" / "data-quality.md"
 
-_INTRO = """# Data quality
-
-Every rule, what it asserts, why it matters, who mends a breach and how. This page is made from `transform/seeds/data_quality_rules.csv`, `data_quality_texts.csv` and `expectations/suites/` by `make docs-quality`; the register says the same in the company's language. How findings are kept, accepted and stop publishing: [operating](operating.md#checks-and-the-gate).
-
-- **Register**: `marts.fct_data_quality_issues` (R22), one row per finding, open or gone, with its sentence, who mends it, link, first and last seen.
-- **Checks**: one asset check per rule, on the table it guards, with the first offenders in its metadata.
-- **Gate**: rules marked *blocks* stop publishing until they are mended or accepted in `accepted_findings.csv`; the others warn.
-- What can't be checked says so, and counts neither as passed nor as a breach.
-"""
+_INTRO = (
+    "# Data quality\n\n"
+    "Every rule, what it asserts, why it matters, who mends a breach and how. This page is made "
+    "from `transform/seeds/data_quality_rules.csv`, `data_quality_texts.csv` and "
+    "`expectations/suites/` by `make docs-quality`; the register says the same in the company's "
+    "language. How findings are kept, accepted and stop publishing: "
+    "[operating](operating.md#checks-and-the-gate).\n\n"
+    "- **Register**: `marts.fct_data_quality_issues` (R22), one row per finding, open or gone, "
+    "with its sentence, who mends it, link, first and last seen.\n"
+    "- **Checks**: one asset check per rule, on the table it guards, with the first offenders in "
+    "its metadata.\n"
+    "- **Gate**: rules marked *blocks* stop publishing until they are mended or accepted in "
+    "`accepted_findings.csv`; the others warn.\n"
+    "- What can't be checked says so, and counts neither as passed nor as a breach.\n"
+)
 
 
 def render_rulebook(
