@@ -62,10 +62,14 @@ kept as (
         max(happened_at) filter (where event = 'found') as last_found_at,
         max(happened_at) filter (where event = 'gone') as closed_at,
         max(last_seen_at) as last_seen_at,
-        {% for column in told %}
-        max_by({{ column }}, event_number) filter (where event = 'found') as {{ column }}
-        {{- ',' if not loop.last }}
-        {% endfor %}
+        max_by(rule_id, event_number) filter (where event = 'found') as rule_id,
+        max_by(finding, event_number) filter (where event = 'found') as finding,
+        max_by(source_key, event_number) filter (where event = 'found') as source_key,
+        max_by(entity, event_number) filter (where event = 'found') as entity,
+        max_by(record_id, event_number) filter (where event = 'found') as record_id,
+        max_by(employee_key, event_number) filter (where event = 'found') as employee_key,
+        max_by(card_url, event_number) filter (where event = 'found') as card_url,
+        max_by(facts, event_number) filter (where event = 'found') as facts
     from kept_events
     where event in ('found', 'gone')
     group by issue_key

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from orchestration.demo import EXCHANGE
 from orchestration.settings import Settings
@@ -15,6 +16,7 @@ from tests.reference.records import CallRow
 from tests.reference.telephony import pairs, pbx_calls, read_cdr
 
 
+@pytest.mark.long
 def test_the_demo_company_in_amocrm_is_loaded_built_and_published(tmp_path: Path) -> None:
     home = tmp_path / "home"
     arguments = ("demo", "--system", "amocrm")

@@ -103,6 +103,7 @@ def test_a_portal_that_refuses_gives_one_sentence_and_publishes_nothing(
     assert company.generations() == before
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("first_run")
 def test_what_the_webhook_may_not_read_is_told_and_the_rest_is_published(
     company: Company, monkeypatch: pytest.MonkeyPatch

@@ -133,6 +133,7 @@ def test_closed_tickets_are_won_deals_since_their_last_run_of_closed(helpdesk: S
     assert won == [(last.count("Closed"),)]
 
 
+@pytest.mark.long
 def test_a_second_refresh_changes_nothing(helpdesk: Settings) -> None:
     sql = "select bit_xor(hash(t::varchar)), count(*) from marts.fct_stage_visits as t"
     before = query(helpdesk, sql)
@@ -140,6 +141,7 @@ def test_a_second_refresh_changes_nothing(helpdesk: Settings) -> None:
     assert query(helpdesk, sql) == before
 
 
+@pytest.mark.long
 def test_a_replay_without_a_single_row_builds(tmp_path: Path) -> None:
     folder = tmp_path / "empty"
     folder.mkdir()
@@ -149,6 +151,7 @@ def test_a_replay_without_a_single_row_builds(tmp_path: Path) -> None:
     assert query(settings, "select count(*) from metrics.metric_call_load__by_stage") == [(0,)]
 
 
+@pytest.mark.long
 def test_fractions_of_a_second_text_ids_pipelines_and_calls_survive(tmp_path: Path) -> None:
     folder = tmp_path / "mixed"
     folder.mkdir()

@@ -53,15 +53,20 @@ spans as (
     group by source_key
 ),
 
+days as (
+    select
+        source_key,
+        first_week_on,
+        {{ date_series('first_week_on', 'last_week_on') }}::date as date_day
+    from spans
+),
+
 weeks as (
     select
-        spans.source_key,
-        days.date_day as week_start_on
-    from spans
-    cross join lateral (
-        select {{ date_series('spans.first_week_on', 'spans.last_week_on') }}::date as date_day
-    ) as days
-    where date_diff('day', spans.first_week_on, days.date_day) % 7 = 0
+        source_key,
+        date_day as week_start_on
+    from days
+    where date_diff('day', first_week_on, date_day) % 7 = 0
 ),
 
 methods as (

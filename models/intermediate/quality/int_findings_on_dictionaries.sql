@@ -48,7 +48,7 @@ cards_of_pipelines as (
         select pipeline_key from deals
         union all
         select pipeline_key from leads
-    )
+    ) as cards
     group by pipeline_key
 ),
 
@@ -81,7 +81,7 @@ q4_unlisted_pipelines as (
         and retired_pipelines.pipeline_id is null
 ),
 
--- Cards whose pipeline or stage no dimension has: they would fall out of every report that joins it.
+-- Cards whose pipeline or stage no dimension has would fall out of every report that joins it.
 q4_cards_without_place as (
     select
         'Q4' as rule_id,
@@ -147,7 +147,7 @@ users_of_loads as (
         and newest.cut_at = connections.as_of_at
     inner join listed_accounts
         on newest.source_key = listed_accounts.source_key
-        and listed_accounts.last_seen_at >= earlier.cut_at
+        and earlier.cut_at <= listed_accounts.last_seen_at
     where newest.age = 1
 ),
 

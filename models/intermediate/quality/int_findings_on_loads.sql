@@ -1,4 +1,5 @@
--- Q5, Q15 and what loads could not read: rows that are missing, connections and lists that are stale.
+-- Q5, Q15 and what loads could not read: rows that are missing, connections and lists that are
+-- stale.
 with reconciliation as (
     select * from {{ ref('int_reconciliation_by_entity') }}
 ),

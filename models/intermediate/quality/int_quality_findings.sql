@@ -1,6 +1,6 @@
 -- Every rule computed once: register, Dagster check and gate read these rows. One row per rule,
--- what was found and offending record; `facts` name the culprit, `finding_sentences` say them in the
--- company's language.
+-- what was found and offending record; `facts` name the culprit, `finding_sentences` say them in
+-- the company's language.
 {% set findings = [
     'int_findings_on_former_employees',
     'int_findings_on_dictionaries',

@@ -1,8 +1,6 @@
 -- Lines of the company's files that name an employee, a deal, a pipeline, a stage, a department or
--- a source that neither the system's lists nor any loaded record knows. Files about a telephony name
--- employees of the CRM that it is tied to.
-{% set columns = ['employee_id', 'deal_id', 'pipeline_id', 'stage_id', 'department_name',
-    'source_name'] %}
+-- a source that neither the system's lists nor any loaded record knows. Files about a telephony
+-- name employees of the CRM that it is tied to.
 {% set files = {
     'pipelines.csv': ('stg_company__pipeline_roles', ['pipeline_id']),
     'stages.csv': ('stg_company__stage_roles', ['pipeline_id', 'stage_id']),
@@ -42,9 +40,12 @@ lines_of_files as (
         source_key as named_source_key,
         '{{ file }}' as file,
         line,
-        {% for column in columns %}
-        {{ column if column in named else 'null' }} as {{ column }}{{ ',' if not loop.last }}
-        {% endfor %}
+        {{ 'employee_id' if 'employee_id' in named else 'null' }} as employee_id,
+        {{ 'deal_id' if 'deal_id' in named else 'null' }} as deal_id,
+        {{ 'pipeline_id' if 'pipeline_id' in named else 'null' }} as pipeline_id,
+        {{ 'stage_id' if 'stage_id' in named else 'null' }} as stage_id,
+        {{ 'department_name' if 'department_name' in named else 'null' }} as department_name,
+        {{ 'source_name' if 'source_name' in named else 'null' }} as source_name
     from {{ ref(lines) }}
     {{ 'union all' if not loop.last }}
     {% endfor %}

@@ -52,6 +52,10 @@ counted as (
         and days.date_day = new_rows.date_day
 ),
 
+weeks as (
+    select {{ unnest_list('generate_series(1, 8)') }}::integer as weeks_later
+),
+
 same_weekdays as (
     select
         counted.source_key,
@@ -59,7 +63,7 @@ same_weekdays as (
         counted.date_day + 7 * weeks.weeks_later as date_day,
         counted.rows_count
     from counted
-    cross join (select unnest(generate_series(1, 8))::integer as weeks_later) as weeks
+    cross join weeks
 ),
 
 medians as (
@@ -78,8 +82,8 @@ spreads as (
         same_weekdays.source_key,
         same_weekdays.entity,
         same_weekdays.date_day,
-        -- The median distance times 1.4826 is a standard deviation where counts are normal; whatever
-        -- is counted varies at least by the root of its number.
+        -- The median distance times 1.4826 is a standard deviation where counts are normal;
+        -- whatever is counted varies at least by the root of its number.
         greatest(
             1.4826 * median(abs(same_weekdays.rows_count - medians.usual_count)),
             sqrt(any_value(medians.usual_count))

@@ -50,7 +50,7 @@ select
     {{ hash_key(["'reconciliation'", 'listed.source_key', 'listed.entity']) }}
         as reconciliation_key,
     listed.source_key,
-    listed.entity,
+    listed.entity as list_name,
     listed.cut_at as last_load_at,
     listed.as_of_at,
     new_rows.newest_record_at,

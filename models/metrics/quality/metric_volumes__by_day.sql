@@ -5,7 +5,7 @@ with volumes as (
 select
     {{ hash_key(["'volume'", 'source_key', 'entity', 'date_day']) }} as volume_key,
     source_key,
-    entity,
+    entity as list_name,
     date_day,
     rows_count as new_rows_count,
     usual_count::decimal(18, 1) as usual_rows_count,
