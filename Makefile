@@ -36,8 +36,8 @@ REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
 SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
-.PHONY: help setup demo dev run backfill restore authorise alert-test dbt mf docs docs-metrics docs-quality \
-	summary test \
+.PHONY: help setup demo dev run backfill restore authorise doctor alert-test dbt mf docs docs-metrics \
+	docs-quality summary test \
 	test-long test-servers bench-extract bench-calls bench-transform lint format clean
 
 help: ## List the targets
@@ -77,6 +77,9 @@ restore: $(STAMP) ## A new warehouse out of the archive (COMPANY=, FORCE=1 sets 
 
 authorise: $(STAMP) ## First tokens of a Bitrix24 application or an amoCRM integration (COMPANY=, CONNECTION=, CODE=)
 	@$(RUN) authorise --company $(COMPANY) --connection "$(CONNECTION)" --code "$(CODE)"
+
+doctor: $(STAMP) ## What stands in the way of a good run: access, rights, rules, versions, disk (COMPANY=, ARGS=--json)
+	@$(RUN) doctor --company $(COMPANY) $(ARGS)
 
 alert-test: $(STAMP) ## Send a test message to the addresses of the company's alerts (COMPANY=)
 	@$(RUN) alert-test --company $(COMPANY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -145,6 +146,38 @@ def authorise(
         settings = _prepared(company or read_settings().company)
         access = oauth_of(settings, find_connection(settings, connection))
         console.print(f"Authorised for {access.authorise(code)}")
+
+
+@app.command()
+def doctor(
+    company: Folder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
+) -> None:
+    """Look at everything a run needs and say what to fix; exits with 1 where there is a problem."""
+    from dataclasses import asdict
+
+    from orchestration.doctor import examine
+
+    with _sentences():
+        settings = read_settings().for_company(company or read_settings().company)
+        os.chdir(PROJECT_DIR)
+        with _portal_beside(settings):
+            found = []
+            for finding in examine(settings):
+                found.append(finding)
+                if not as_json:
+                    style = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+                    console.print(
+                        f"[{style[finding.status]}]{finding.status:8}[/] "
+                        f"{escape(f'{finding.item}: {finding.says}')}",
+                        # `asterisk:office:` is no picture of an office.
+                        emoji=False,
+                        highlight=False,
+                        soft_wrap=True,
+                    )
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False, indent=2))
+    raise typer.Exit(int(any(finding.status == "problem" for finding in found)))
 
 
 @app.command()
@@ -387,7 +420,10 @@ def _print_failure(event: DagsterEvent) -> None:
 def _say_error(what: str, sentence: str) -> None:
     # Escaped: a message may name a [section] of a file, which rich would take for a style.
     errors.print(
-        f"[bold red]{what}:[/bold red] {escape(sentence)}", highlight=False, soft_wrap=True
+        f"[bold red]{what}:[/bold red] {escape(sentence)}",
+        highlight=False,
+        soft_wrap=True,
+        emoji=False,
     )
 
 
