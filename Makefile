@@ -38,7 +38,7 @@ FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
 .PHONY: help setup demo dev run backfill restore authorise doctor alert-test dbt mf docs docs-metrics \
 	docs-quality summary test \
-	test-long test-servers bench-extract bench-calls bench-transform lint format clean
+	test-long test-servers bench-extract bench-calls bench-transform bench-quality lint format clean
 
 help: ## List the targets
 	@echo "callfunnel: what does our sales department really do, and what does it bring?"
@@ -119,6 +119,9 @@ bench-calls: $(STAMP) ## How merging CRM and telephony scales, 1 to 10 million c
 
 bench-transform: $(STAMP) ## How dbt scales from raw tables to marts, whole and day by day, to a million deals (ARGS="--deals 100000 --keep")
 	@.venv/bin/python -m tests.benchmarks.transform $(ARGS)
+
+bench-quality: $(STAMP) ## What judging a build costs beside making it (ARGS="--deals 200000")
+	@.venv/bin/python -m tests.benchmarks.quality $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy, sqlfluff, yamllint
 	@.venv/bin/ruff format --check .

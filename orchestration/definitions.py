@@ -44,6 +44,7 @@ def definitions_for(settings: Settings) -> Definitions:
     """
     rules = read_company(settings.company_dir).rules
     manifest = manifest_path(settings)
+    dbt_manifest = read_manifest(settings)
     policy = freshness_policy(rules.schedule)
     daily_refresh = define_asset_job(
         name=job_name(settings.company),
@@ -54,11 +55,11 @@ def definitions_for(settings: Settings) -> Definitions:
     assets = [
         *load_assets(settings),
         model_assets(settings, manifest),
-        *publish_assets(settings, read_manifest(settings)),
+        *publish_assets(settings, dbt_manifest),
     ]
     return Definitions(
         assets=list(map_asset_specs(lambda spec: apply_freshness_policy(spec, policy), assets)),
-        asset_checks=[quality_checks(settings)],
+        asset_checks=[quality_checks(settings, dbt_manifest)],
         jobs=[daily_refresh, backfill_job(settings)],
         schedules=[
             ScheduleDefinition(
