@@ -36,8 +36,9 @@ REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
 SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
-.PHONY: help setup demo dev run backfill restore authorise dbt mf docs docs-metrics docs-quality summary test \
-	test-long test-servers bench-extract bench-calls bench-transform lint format clean
+.PHONY: help setup demo dev run backfill restore authorise doctor alert-test dbt mf docs docs-metrics \
+	docs-quality summary test \
+	test-long test-servers bench-extract bench-calls bench-transform bench-quality lint format clean
 
 help: ## List the targets
 	@echo "callfunnel: what does our sales department really do, and what does it bring?"
@@ -77,6 +78,12 @@ restore: $(STAMP) ## A new warehouse out of the archive (COMPANY=, FORCE=1 sets 
 authorise: $(STAMP) ## First tokens of a Bitrix24 application or an amoCRM integration (COMPANY=, CONNECTION=, CODE=)
 	@$(RUN) authorise --company $(COMPANY) --connection "$(CONNECTION)" --code "$(CODE)"
 
+doctor: $(STAMP) ## What stands in the way of a good run: access, rights, rules, versions, disk (COMPANY=, ARGS=--json)
+	@$(RUN) doctor --company $(COMPANY) $(ARGS)
+
+alert-test: $(STAMP) ## Send a test message to the addresses of the company's alerts (COMPANY=)
+	@$(RUN) alert-test --company $(COMPANY)
+
 dbt: $(STAMP) ## dbt on the company's warehouse, under its lock (ARGS="build --select fct_calls")
 	@CALLFUNNEL_COMPANY=$(COMPANY) $(RUN) dbt $(ARGS)
 
@@ -112,6 +119,9 @@ bench-calls: $(STAMP) ## How merging CRM and telephony scales, 1 to 10 million c
 
 bench-transform: $(STAMP) ## How dbt scales from raw tables to marts, whole and day by day, to a million deals (ARGS="--deals 100000 --keep")
 	@.venv/bin/python -m tests.benchmarks.transform $(ARGS)
+
+bench-quality: $(STAMP) ## What judging a build costs beside making it (ARGS="--deals 200000")
+	@.venv/bin/python -m tests.benchmarks.quality $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy, sqlfluff, yamllint
 	@.venv/bin/ruff format --check .

@@ -14,8 +14,10 @@ from typing import Any
 
 import duckdb
 
+from expectations.place import Place, place_of
 from expectations.suites.boundary import Boundary
 from expectations.suites.marts import MART_BOUNDARIES
+from expectations.suites.published import published_boundaries
 from expectations.suites.raw_amocrm import AMOCRM_BOUNDARIES
 from expectations.suites.raw_bitrix24 import BITRIX24_BOUNDARIES
 from expectations.suites.raw_telephony import TELEPHONY_BOUNDARIES
@@ -98,8 +100,8 @@ def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
         connection: the warehouse, writable.
 
     Returns:
-        One outcome per rule of `data_quality_rules` and per boundary. A rule that can't be checked
-        has not passed, and says so.
+        One outcome per rule of `data_quality_rules`, per boundary and per published table. A rule
+        that can't be checked has not passed, and says so.
     """
     number = build_number(connection)
     failures = _failures(connection, number)
@@ -112,7 +114,8 @@ def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
     ).fetchall()
     if kept:
         return tuple(_read(row) for row in kept)
-    found = (*_rules(connection), *_boundaries(connection), _dbt(failures))
+    place = place_of(connection)
+    found = (*_rules(connection), *_boundaries(connection, place, number), _dbt(failures))
     connection.executemany(
         "insert into raw_derived.check_outcomes values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -208,22 +211,22 @@ def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
     return found
 
 
-def _boundaries(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
-    from expectations.runner import failed_bounds
+def _boundaries(connection: duckdb.DuckDBPyConnection, place: Place, number: int) -> list[Outcome]:
+    from expectations.data_docs import write_data_docs
+    from expectations.runner import judge
 
-    found = []
-    for boundary in BOUNDARIES:
-        failures = failed_bounds(connection, boundary)
-        found.append(_boundary_outcome(boundary, failures))
-    return found
+    boundaries = (*BOUNDARIES, *published_boundaries(place.manifest()))
+    judgements = [judge(connection, boundary) for boundary in boundaries]
+    write_data_docs(place.data_docs, number, judgements)
+    return [_boundary_outcome(one.boundary, one.failures) for one in judgements]
 
 
 def _boundary_outcome(boundary: Boundary, failures: Mapping[str, float]) -> Outcome:
     says = {bound.column: bound.says for bound in boundary.bounds}
     offenders = tuple(
         {
-            "record": f"{boundary.schema}.{boundary.table}",
-            "culprit": column,
+            "record": f"{boundary.schema}.{boundary.table}: {column}",
+            "culprit": None,
             "sentence": f"Expected that {says[column]}; {column} is {observed:g}.",
             "link": None,
         }

@@ -75,3 +75,12 @@ def _boundaries(boundaries: Iterable[Boundary]) -> Iterator[str]:
             f"| `{boundary.name}` | `{boundary.schema}.{boundary.table}` | {expects} | "
             f"{'yes' if boundary.is_blocking else ''} |"
         )
+    yield ""
+    yield (
+        "Beside these every published table has a suite `<table>_keeps_what_it_promises`, made "
+        "from dbt's manifest (`expectations/suites/published.py`): columns and types are those of "
+        "the contract; keys are unique, required columns filled; counts and lengths are not below "
+        "0, shares lie between 0 and 1; keys lead to rows; columns about now name nobody who has "
+        "left, columns about events nobody for what came after they had left. They warn: dbt's own "
+        "tests of the same promises stop the build already."
+    )

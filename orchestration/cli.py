@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -145,6 +146,61 @@ def authorise(
         settings = _prepared(company or read_settings().company)
         access = oauth_of(settings, find_connection(settings, connection))
         console.print(f"Authorised for {access.authorise(code)}")
+
+
+@app.command()
+def doctor(
+    company: Folder = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs")] = False,
+) -> None:
+    """Look at everything a run needs and say what to fix; exits with 1 where there is a problem."""
+    from dataclasses import asdict
+
+    from orchestration.doctor import examine
+
+    with _sentences():
+        settings = read_settings().for_company(company or read_settings().company)
+        os.chdir(PROJECT_DIR)
+        with _portal_beside(settings):
+            found = []
+            for finding in examine(settings):
+                found.append(finding)
+                if not as_json:
+                    style = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+                    console.print(
+                        f"[{style[finding.status]}]{finding.status:8}[/] "
+                        f"{escape(f'{finding.item}: {finding.says}')}",
+                        # `asterisk:office:` is no picture of an office.
+                        emoji=False,
+                        highlight=False,
+                        soft_wrap=True,
+                    )
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in found], ensure_ascii=False, indent=2))
+    raise typer.Exit(int(any(finding.status == "problem" for finding in found)))
+
+
+@app.command()
+def alert_test(
+    company: Folder = None,
+) -> None:
+    """Send a test message to the addresses of the company's alerts."""
+    from orchestration.alerts.delivery import addresses_of, send
+    from orchestration.alerts.messages import Teller
+
+    with _sentences():
+        settings = _prepared(company or read_settings().company)
+        rules = read_company(settings.company_dir).rules.company
+        addresses = addresses_of(settings.alert_text)
+        if not addresses:
+            raise CallfunnelError("No address for alerts: set CALLFUNNEL_ALERT_URLS.")
+        teller = Teller(rules.name, rules.language, rules.time_zone, settings.ui_url)
+        delivery = send(teller.test_message(), addresses)
+        for address in addresses:
+            if address.key not in delivery.refused:
+                console.print(f"Sent to {address.label}.", markup=False, highlight=False)
+        if delivery.refused:
+            raise CallfunnelError(" ".join(delivery.refused.values()))
 
 
 @app.command()
@@ -353,24 +409,21 @@ def _execute(settings: Settings, job: str, ops: dict[str, Any]) -> None:
 
 
 def _print_failure(event: DagsterEvent) -> None:
-    data = event.event_specific_data
-    told = getattr(data, "user_failure_data", None)
-    error = getattr(data, "error", None)
-    if told and told.description:
-        sentence = told.description
-    elif error is not None:
-        innermost = error.cause or error
-        sentence = innermost.message.strip()
-    else:
-        return
-    step = (event.step_key or event.job_name).partition("__")[2] or event.step_key
-    _say_error(f"{step} failed", sentence)
+    from orchestration.failures import failure_sentence
+
+    sentence = failure_sentence(event)
+    if sentence:
+        step = (event.step_key or event.job_name).partition("__")[2] or event.step_key
+        _say_error(f"{step} failed", sentence)
 
 
 def _say_error(what: str, sentence: str) -> None:
     # Escaped: a message may name a [section] of a file, which rich would take for a style.
     errors.print(
-        f"[bold red]{what}:[/bold red] {escape(sentence)}", highlight=False, soft_wrap=True
+        f"[bold red]{what}:[/bold red] {escape(sentence)}",
+        highlight=False,
+        soft_wrap=True,
+        emoji=False,
     )
 
 
@@ -383,7 +436,9 @@ def _serve_ui(company: str | None, port: int) -> None:
     else:
         command += ["-m", "orchestration.definitions", "-a", company]
     errors.print(f"Dagster UI: http://127.0.0.1:{port}  (stop with Ctrl-C)")
-    process = subprocess.Popen(command, cwd=PROJECT_DIR, start_new_session=True)
+    # Links in alerts lead there, unless the setting says otherwise.
+    environment = {"CALLFUNNEL_UI_URL": f"http://127.0.0.1:{port}", **os.environ}
+    process = subprocess.Popen(command, cwd=PROJECT_DIR, env=environment, start_new_session=True)
     signal.signal(signal.SIGTERM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     try:
         code = process.wait()

@@ -10,16 +10,20 @@ from dagster import (
     AssetSelection,
     Definitions,
     ScheduleDefinition,
+    apply_freshness_policy,
     colored_console_logger,
     define_asset_job,
     in_process_executor,
+    map_asset_specs,
 )
 
+from orchestration.alerts.sensors import alert_sensors
 from orchestration.assets.load import load_assets
 from orchestration.assets.models import dbt_resource, model_assets
 from orchestration.assets.publish import publish_assets
 from orchestration.backfill import backfill_job
 from orchestration.checks.quality import quality_checks
+from orchestration.freshness import freshness_policy
 from orchestration.manifest import manifest_path, read_manifest
 from orchestration.progress import terminal_logger
 from orchestration.resources import Warehouse
@@ -33,26 +37,29 @@ def job_name(company: str) -> str:
 
 
 def definitions_for(settings: Settings) -> Definitions:
-    """Assets, checks, job and schedule of one company.
+    """Assets, checks, job, schedule and sensors of one company.
 
     Raises:
         InputError: the company's rules can't be read.
     """
     rules = read_company(settings.company_dir).rules
     manifest = manifest_path(settings)
+    dbt_manifest = read_manifest(settings)
+    policy = freshness_policy(rules.schedule)
     daily_refresh = define_asset_job(
         name=job_name(settings.company),
         selection=AssetSelection.all(),
         executor_def=in_process_executor,
         description="Load, build, check, judge and publish: everything, once a day.",
     )
+    assets = [
+        *load_assets(settings),
+        model_assets(settings, manifest),
+        *publish_assets(settings, dbt_manifest),
+    ]
     return Definitions(
-        assets=[
-            *load_assets(settings),
-            model_assets(settings, manifest),
-            *publish_assets(settings, read_manifest(settings)),
-        ],
-        asset_checks=[quality_checks(settings)],
+        assets=list(map_asset_specs(lambda spec: apply_freshness_policy(spec, policy), assets)),
+        asset_checks=[quality_checks(settings, dbt_manifest)],
         jobs=[daily_refresh, backfill_job(settings)],
         schedules=[
             ScheduleDefinition(
@@ -62,6 +69,7 @@ def definitions_for(settings: Settings) -> Definitions:
                 execution_timezone=rules.company.time_zone,
             )
         ],
+        sensors=alert_sensors(settings, rules, job_name(settings.company)),
         resources={"dbt": dbt_resource(), "warehouse": Warehouse.of(settings)},
         executor=in_process_executor,
         loggers={"console": colored_console_logger, "terminal": terminal_logger},

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
@@ -19,7 +19,9 @@ class Settings(BaseSettings):
     only the default of make and the command line: Dagster names its companies in workspace.yaml.
     """
 
-    model_config = SettingsConfigDict(env_prefix="CALLFUNNEL_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="CALLFUNNEL_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
 
     company: str = "demo"
     companies_dir: Path = PROJECT_DIR / "companies"
@@ -29,10 +31,25 @@ class Settings(BaseSettings):
     lock_timeout_seconds: float = Field(
         default=10.0, ge=0, description="how long a writer waits for another one"
     )
+    alert_urls: SecretStr = Field(
+        default=SecretStr(""), description="Apprise URLs that hear of every company's troubles"
+    )
+    company_alert_urls: Mapping[str, SecretStr] = Field(
+        default_factory=dict, description="further ones by company: COMPANY_ALERT_URLS__<COMPANY>"
+    )
+    ui_url: str = Field(
+        default="http://127.0.0.1:3000", description="where people open the Dagster UI"
+    )
 
     def for_company(self, company: str) -> Settings:
         """The same settings for another company."""
         return self.model_copy(update={"company": company})
+
+    @property
+    def alert_text(self) -> SecretStr:
+        """All Apprise URLs of the company's alerts, in one text."""
+        own = self.company_alert_urls.get(self.company, SecretStr(""))
+        return SecretStr(f"{self.alert_urls.get_secret_value()} {own.get_secret_value()}".strip())
 
     @property
     def company_dir(self) -> Path:

@@ -30,6 +30,8 @@ class Boundary:
         profile: a query that returns one row with the columns the bounds name.
         bounds: what must hold.
         is_blocking: a wrong report is worse than a late one.
+        without_columns: a query for the first bound alone, where the table lacks columns that the
+            profile names; empty where that would be an error of ours.
     """
 
     name: str
@@ -38,3 +40,4 @@ class Boundary:
     profile: str
     bounds: tuple[Bound, ...]
     is_blocking: bool = False
+    without_columns: str = ""

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import pyarrow as pa
+
 from expectations.suites.boundary import Bound, Boundary
+from sources import amocrm, bitrix24
+from sources.raw_tables import RawTable
+from sources.telephony.providers import TABLES as TELEPHONY_TABLES
 
 _MOSTLY = 0.01
 """Vocabularies grow: so large a share of unknown codes means that we read the field wrongly."""
@@ -13,6 +18,22 @@ _KEY_BOUNDS = (
     Bound("missing_count", "no required field is empty", maximum=0),
 )
 KNOWN_TYPE = "unknown_type_share"
+
+DECLARED: Mapping[tuple[str, str], RawTable] = {
+    **{("raw_bitrix24", name): table for name, table in bitrix24.TABLES.items()},
+    **{("raw_amocrm", name): table for name, table in amocrm.TABLES.items()},
+    **{
+        ("raw_telephony", table.raw.name): table.raw
+        for tables in TELEPHONY_TABLES.values()
+        for table in tables
+    },
+}
+"""The received tables with the types that their sources declare, by schema and name."""
+
+_STALE_DAYS = 3
+_SILENT_LOADS = 7
+"""So many loads must have brought rows, each of them, before one without is a surprise: with a load
+a day a list that rests at weekends is never among them."""
 
 Figures = Mapping[str, tuple[str, str]]
 """By figure, the condition of an offending row and what is expected, in words."""
@@ -26,6 +47,7 @@ def raw_boundary(
     key: tuple[str, ...] = ("id",),
     shares: Figures | None = None,
     counts: Figures | None = None,
+    queries: Figures | None = None,
     is_blocking: bool = False,
 ) -> Boundary:
     """Key and required fields, shares of rows of which few may offend, rows that must not.
@@ -41,6 +63,7 @@ def raw_boundary(
             table judges keys and required columns.
         shares: up to 1 % of the rows may offend.
         counts: no row may offend.
+        queries: by figure, SQL that counts what must not be, of the table as a whole.
         is_blocking: a wrong report is worse than a late one.
     """
     figures: list[str] = []
@@ -58,8 +81,52 @@ def raw_boundary(
     for figure, (offends, says) in (counts or {}).items():
         figures.append(f"count(*) filter (where {offends}) as {figure}")
         bounds.append(Bound(figure, says, maximum=0))
+    whole = dict(queries or {})
+    if key and (schema, table) in DECLARED:
+        whole["wrong_types_count"] = _types(DECLARED[schema, table], schema)
+    for figure, (sql, says) in whole.items():
+        figures.append(f"({sql}) as {figure}")
+        bounds.append(Bound(figure, says, maximum=0))
     profile = f"select {', '.join(figures)} from {schema}.{table}"
     return Boundary(name, schema, table, profile, tuple(bounds), is_blocking)
+
+
+def _types(table: RawTable, schema: str) -> tuple[str, str]:
+    json = set(table.json_columns)
+    declared = ", ".join(
+        f"('{field.name}', '{'JSON' if field.name in json else _duckdb_type(field.type)}')"
+        for field in table.schema
+    )
+    return (
+        f"select count(*) from (values {declared}) as declared (name, type) "
+        f"inner join pragma_table_info('{schema}.{table.name}') as found using (name) "
+        "where declared.type <> found.type",
+        "every column has the type that its source declares",
+    )
+
+
+def _duckdb_type(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision},{kind.scale})"
+    if pa.types.is_timestamp(kind):
+        return "TIMESTAMP WITH TIME ZONE"
+    return {"int64": "BIGINT", "string": "VARCHAR", "bool": "BOOLEAN"}[str(kind)]
+
+
+def _of_last_loads(schema: str, offends: str) -> str:
+    """Counts entities of each connection's last load, beside the loads before it."""
+    return (
+        "select count(*) from (select *, "
+        "lag(rows_raw) over entity_loads as rows_raw_before, "
+        f"min(rows_received) over (entity_loads rows between {_SILENT_LOADS} preceding "
+        "and 1 preceding) as fewest_received_before, "
+        f"count(*) over (entity_loads rows between {_SILENT_LOADS} preceding "
+        "and 1 preceding) as loads_before_count, "
+        "max(cut_at) over (partition by source_key) as newest_cut_at "
+        f"from {schema}.load_log "
+        "window entity_loads as (partition by source_key, entity order by cut_at)) "
+        f"where cut_at = newest_cut_at and ({offends})"
+    )
 
 
 def version_boundary(schema: str, prefix: str, table: str, *key: str) -> Boundary:
@@ -94,6 +161,28 @@ def bookkeeping_boundaries(schema: str, prefix: str) -> tuple[Boundary, ...]:
                     "no count is below 0, no more rows are deleted than held, and nothing is "
                     "complete beyond the cut",
                 )
+            },
+            queries={
+                "shrunk_count": (
+                    _of_last_loads(schema, "rows_raw < rows_raw_before"),
+                    "raw holds no fewer rows than at the load before: none is ever removed",
+                ),
+                "silent_count": (
+                    _of_last_loads(
+                        schema,
+                        f"rows_received = 0 and loads_before_count = {_SILENT_LOADS} "
+                        "and fewest_received_before > 0",
+                    ),
+                    f"what brought rows at each of {_SILENT_LOADS} loads brings some at the next",
+                ),
+                "stale_count": (
+                    _of_last_loads(
+                        schema,
+                        f"complete_up_to < newest_cut_at - interval {_STALE_DAYS} day",
+                    ),
+                    f"no entity is complete only up to more than {_STALE_DAYS} days before the "
+                    "last load",
+                ),
             },
         ),
         raw_boundary(

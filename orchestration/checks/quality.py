@@ -1,6 +1,8 @@
 """Quality rules and boundary suites as asset checks on the tables they guard."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from dagster import (
     AssetCheckExecutionContext,
@@ -16,8 +18,11 @@ from dagster import (
     multi_asset_check,
 )
 
-from expectations.outcomes import BOUNDARIES, Outcome, outcomes
+from expectations.data_docs import data_docs_page
+from expectations.outcomes import BOUNDARIES, Outcome, build_number, outcomes
+from expectations.place import Place
 from expectations.rules import quality_rules
+from expectations.suites.published import published_boundaries
 from orchestration.failures import readable_failures
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings
@@ -38,15 +43,20 @@ _OFFENDERS = TableSchema(
 )
 
 
-def quality_checks(settings: Settings) -> AssetChecksDefinition:
+def quality_checks(settings: Settings, manifest: Mapping[str, Any]) -> AssetChecksDefinition:
     """All rules and suites of one company, judged in one step after the models."""
     company = settings.company
+    place = Place(settings.data_dir)
+    guarded = {
+        **GUARDED,
+        **{one.name: (one.schema, one.table) for one in published_boundaries(manifest)},
+    }
 
     @multi_asset_check(
         name=f"{company}__quality",
         specs=[
             AssetCheckSpec(name, asset=AssetKey([company, *table]), description=_describe(name))
-            for name, table in GUARDED.items()
+            for name, table in guarded.items()
         ],
         pool=f"{company}_warehouse",
     )
@@ -55,10 +65,14 @@ def quality_checks(settings: Settings) -> AssetChecksDefinition:
     ) -> Iterator[AssetCheckResult]:
         with readable_failures(), warehouse.connect() as connection:
             found = outcomes(connection)
+            number = build_number(connection)
         failed = [outcome for outcome in found if not outcome.has_passed]
         context.log.info(f"quality: {len(found)} checks, {len(failed)} with offenders")
         for outcome in found:
-            yield _result(company, outcome)
+            page = data_docs_page(place.data_docs, number, outcome.check_name)
+            if not page.exists():  # a rule, which dbt computes
+                page = data_docs_page(place.data_docs, number)
+            yield _result(AssetKey([company, *guarded[outcome.check_name]]), outcome, page)
 
     return quality
 
@@ -69,10 +83,10 @@ def _describe(name: str) -> str:
     return name.replace("_", " ").capitalize() + "."
 
 
-def _result(company: str, outcome: Outcome) -> AssetCheckResult:
+def _result(asset_key: AssetKey, outcome: Outcome, page: Path) -> AssetCheckResult:
     return AssetCheckResult(
         check_name=outcome.check_name,
-        asset_key=AssetKey([company, *GUARDED[outcome.check_name]]),
+        asset_key=asset_key,
         passed=outcome.has_passed,
         severity=(
             AssetCheckSeverity.ERROR if outcome.severity == "error" else AssetCheckSeverity.WARN
@@ -88,5 +102,7 @@ def _result(company: str, outcome: Outcome) -> AssetCheckResult:
                 ],
                 schema=_OFFENDERS,
             ),
+            "data_docs": MetadataValue.url(page.resolve().as_uri()),
+            "data_docs_path": MetadataValue.path(str(page)),
         },
     )

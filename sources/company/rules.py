@@ -178,6 +178,8 @@ class ScheduleSection(_Strict):
     """When `daily_refresh` runs, in the company's zone."""
 
     cron: Annotated[str, AfterValidator(_cron)] = "0 5 * * *"
+    late_hours: int = Field(default=6, ge=1, le=720)
+    """So many hours after the longest pause of the schedule an asset is stale."""
 
 
 class CallsSection(_Strict):

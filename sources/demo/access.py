@@ -41,6 +41,11 @@ class Access:
     calls: CallRight = "all"
     account: str = field(default="", repr=False)
 
+    @property
+    def is_admin(self) -> bool:
+        """Whether the user sees everything; administrators do."""
+        return self.categories is None and self.calls == "all"
+
     def check(self, method: str, scope: str) -> None:
         """Refuse a method that needs another scope, or a right the user lacks.
 

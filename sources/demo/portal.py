@@ -272,6 +272,7 @@ class Answering:
             command.parameters,
             user_id=self.access.user_id,
             scopes=self.access.scopes,
+            is_admin=self.access.is_admin,
         )
 
     def _meet_planned_fault(self, command: Command, in_batch: bool) -> Command:

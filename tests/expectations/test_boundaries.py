@@ -506,7 +506,9 @@ def make_tables(
     for schema in ("raw_bitrix24", "marts", "metrics"):
         connection.execute(f"create schema {schema}")
     for table, (columns, _) in TABLES.items():
-        connection.execute(f"create table {table} ({columns})")
+        # As dlt makes them: instants with their zone.
+        typed = columns.replace(" timestamp", " timestamptz") if "raw_" in table else columns
+        connection.execute(f"create table {table} ({typed})")
     write_raw_amocrm(connection, accounts)
     write_raw_telephony(connection, pbxs)
     # What the books themselves refuse, a restored archive may hold.
@@ -595,13 +597,69 @@ def test_the_bound_fires(connection: duckdb.DuckDBPyConnection, fault: tuple[str
     assert fault in failures(connection, *fault[0].split("."))
 
 
+TYPED = {f"{schema}.{table}" for schema, raw in RAW_SCHEMAS.items() for table in raw.received}
+LOADS = {
+    # Loads of one entity, a day apart: rows held in raw, rows received, complete so many days ago.
+    "shrunk_count": [(5, 1, 0), (4, 1, 0)],
+    "silent_count": [(5 + number, 1, 0) for number in range(7)] + [(12, 0, 0)],
+    "stale_count": [(5, 1, 0), (5, 1, 4)],
+}
+SOUND_LOADS = {
+    "growing": [(5, 1, 0), (6, 1, 3)],
+    "silent before": [(5, 1, 0), (5, 0, 0)] + [(5, 1, 0)] * 5 + [(5, 0, 0)],
+    "few loads": [(5, 1, 0)] * 6 + [(5, 0, 0)],
+    "mended": [(5, 1, 0), (4, 1, 9), (4, 1, 0)],
+}
+
+
+def add_loads(
+    connection: duckdb.DuckDBPyConnection, schema: str, loads: list[tuple[int, int, int]]
+) -> None:
+    for day, (raw, received, days_ago) in enumerate(loads):
+        cut = f"timestamptz '2030-01-01 00:00:00+00' + interval {day} day"
+        connection.execute(
+            f"insert into {schema}.load_log select * replace ('other:one' as source_key, "
+            f"{cut} as cut_at, {raw} as rows_raw, {received} as rows_received, "
+            f"0 as rows_deleted, {cut} - interval {days_ago} day as complete_up_to) "
+            f"from {schema}.load_log limit 1"
+        )
+
+
+@pytest.mark.parametrize("schema", RAW_SCHEMAS)
+@pytest.mark.parametrize("bound", LOADS)
+def test_the_last_load_is_compared_with_those_before(
+    connection: duckdb.DuckDBPyConnection, schema: str, bound: str
+) -> None:
+    add_loads(connection, schema, LOADS[bound])
+    assert failures(connection, schema, "load_log") == {(f"{schema}.load_log", bound)}
+
+
+@pytest.mark.parametrize("loads", SOUND_LOADS)
+def test_usual_loads_pass(connection: duckdb.DuckDBPyConnection, loads: str) -> None:
+    add_loads(connection, "raw_bitrix24", SOUND_LOADS[loads])
+    assert failures(connection, "raw_bitrix24", "load_log") == set()
+
+
+def test_a_column_of_another_type_is_found_in_every_received_table(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    for table in TYPED:
+        connection.execute(
+            f"create or replace table {table} as select * replace (1 as source_key) from {table}"
+        )
+    found = {table for table, bound in failures(connection) if bound == "wrong_types_count"}
+    assert found == TYPED
+
+
 def test_every_bound_has_a_fault() -> None:
     bounds = {
         (f"{boundary.schema}.{boundary.table}", bound.column)
         for boundary in BOUNDARIES
         for bound in boundary.bounds
     }
-    assert bounds == FAULTS.keys()
+    loads = {(f"{schema}.load_log", bound) for schema in RAW_SCHEMAS for bound in LOADS}
+    types = {(table, "wrong_types_count") for table in TYPED}
+    assert bounds == FAULTS.keys() | loads | types
 
 
 def test_every_raw_table_of_every_system_has_a_boundary() -> None:

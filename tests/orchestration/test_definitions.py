@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, Definitions
+from dagster import AssetKey, Definitions, FreshnessPolicy
 
 from orchestration.definitions import definitions_for, job_name
+from orchestration.freshness import longest_pause
 from orchestration.lock import warehouse_lock
 from orchestration.settings import Settings
 from tests.support.companies import make_company, write_version
@@ -39,6 +41,30 @@ def test_the_schedule_takes_cron_and_zone_from_the_companys_rules(
     assert schedule.cron_schedule == "15 4 * * *"
     assert schedule.execution_timezone == "Europe/Kyiv"
     assert schedule.job_name == job_name("acme")
+
+
+def test_every_asset_is_late_some_hours_after_the_longest_pause_of_the_schedule(
+    definitions: Definitions,
+) -> None:
+    # Daily, and six hours on top; half of them for the warning.
+    policy = FreshnessPolicy.time_window(dt.timedelta(hours=30), dt.timedelta(hours=27))
+    policies = {spec.key: spec.freshness_policy for spec in definitions.resolve_all_asset_specs()}
+    # dbt's hook keeps forecasts; Dagster never sees them made.
+    assert policies.pop(AssetKey(["acme", "raw_derived", "forecasts"])) is None
+    assert set(policies.values()) == {policy}
+
+
+@pytest.mark.parametrize(
+    ("cron", "hours"),
+    [("0 5 * * *", 24), ("0 5 * * 1-5", 72), ("0 */4 * * *", 4), ("0 5 1 * *", 31 * 24)],
+)
+def test_the_longest_pause_of_a_schedule_counts(cron: str, hours: int) -> None:
+    assert longest_pause(cron) == dt.timedelta(hours=hours)
+
+
+def test_alerts_listen_from_the_first_start(definitions: Definitions) -> None:
+    sensors = {sensor.name: sensor.default_status.value for sensor in definitions.sensors or ()}
+    assert sensors == {"acme__run_failure_alert": "RUNNING", "acme__check_alert": "RUNNING"}
 
 
 def test_the_job_holds_every_asset_and_every_check_in_one_process(

@@ -25,6 +25,7 @@ class Request:
     parameters: Mapping[str, Any]
     user_id: int
     scopes: Sequence[str]
+    is_admin: bool
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ def call_object(
     *,
     user_id: int = 1,
     scopes: Sequence[str] = (),
+    is_admin: bool = True,
 ) -> Page:
     """Answer one method of `OBJECTS`.
 
@@ -51,11 +53,12 @@ def call_object(
         parameters: as the client sent them.
         user_id: in whose name the request runs.
         scopes: what it may do.
+        is_admin: whether that user is an administrator.
 
     Raises:
         MethodError: a parameter is missing, or there is no such record.
     """
-    request = Request(store, parameters, user_id, scopes)
+    request = Request(store, parameters, user_id, scopes, is_admin)
     return Page(OBJECTS[name].answer(request), 0, None)
 
 
@@ -159,7 +162,7 @@ def _profile(request: Request) -> dict[str, Any]:
     user = _user(request)
     return {
         "ID": user["ID"],
-        "ADMIN": True,
+        "ADMIN": request.is_admin,
         "NAME": user.get("NAME") or "",
         "LAST_NAME": user.get("LAST_NAME") or "",
         "PERSONAL_GENDER": "",
