@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'metric_catalogue'}}}) }}
 -- Whoever meets a name in a table finds it in the catalogue.
 with named as (
     select distinct metric_name from {{ ref('metric_cards__by_metric') }}

@@ -1,4 +1,4 @@
-{{ config(meta={'dagster': {'ref': {'name': 'int_reconciliation_by_entity'}}}) }}
+{{ config(meta={'dagster': {'ref': {'name': 'int_connections'}}}) }}
 -- What the counts hold of a raw table is all that it has. Every raw table of records is asked: one
 -- that is new and that nobody counts fails here by its name.
 with connections as (

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from dagster import (
+    AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
     AssetObservation,
     AssetsDefinition,
+    AssetSpec,
     Output,
 )
 from dagster_dbt import (
@@ -33,6 +35,17 @@ OWNERS: Mapping[str, Sequence[str]] = {
 }
 """Owners of assets by layer; layers without a line of their own are staging's."""
 
+TESTS: Mapping[str, tuple[str, str]] = {
+    "unique": ("keys", "{column} is unique"),
+    "is_key": ("keys", "its key is unique and complete"),
+    "is_unique_together": ("keys", "its key is unique"),
+    "not_null": ("keys", "{column} is never empty"),
+    "relationships": ("relationships", "{column} leads to a row"),
+    "accepted_values": ("values", "{column} has no value but the known ones"),
+    "has_as_many_rows_as": ("arithmetic", "no join has multiplied or dropped rows"),
+}
+"""Kinds of dbt's generic tests, and what they assert; singular ones are arithmetic."""
+
 
 class CompanyTranslator(DagsterDbtTranslator):
     """Keys start with the company (keys are global in an instance); groups are the layers."""
@@ -49,6 +62,29 @@ class CompanyTranslator(DagsterDbtTranslator):
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         """staging, intermediate, marts, metrics or seeds."""
         return str(dbt_resource_props["schema"])
+
+    def get_asset_check_spec(
+        self,
+        asset_spec: AssetSpec,
+        manifest: Mapping[str, Any],
+        unique_id: str,
+        project: Any,
+    ) -> AssetCheckSpec | None:
+        """A dbt test as a check: its kind, what it asserts in words, whether it stops the build."""
+        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
+        if spec is None:
+            return None
+        test = manifest["nodes"][unique_id]
+        generic = str((test.get("test_metadata") or {}).get("name"))
+        # A singular test is called by the truth that it asserts.
+        truth = spec.name.removeprefix("assert_").replace("_", " ")
+        kind, says = TESTS.get(generic, ("arithmetic", truth))
+        told = test.get("description") or says.format(column=test.get("column_name"))
+        stops = "a failure stops the build" if spec.blocking else "a failure warns"
+        return spec._replace(
+            description=f"{told.rstrip('.')} (dbt; {stops}).",
+            metadata={**(spec.metadata or {}), "kind": kind},
+        )
 
     def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> Sequence[str]:
         """Who answers for a layer: what is published, and what leads to it."""

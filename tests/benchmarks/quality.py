@@ -1,8 +1,8 @@
 """`make bench-quality`: what judging a build costs beside making it.
 
-Of a company that works in Bitrix24 alone: the whole `dbt build` with its tests, and then the quality
-stage (rules, suites of Great Expectations, their pages) in a process of its own, its import apart.
-Both less what they take with hardly any rows. A bound that is broken makes the exit code 1.
+Of a company that works in Bitrix24 alone: the whole `dbt build` with its tests, and then the
+quality stage (rules, suites of Great Expectations, their pages) in a process of its own, its import
+apart. Both less what they take with hardly any rows. A bound that is broken makes the exit code 1.
 """
 
 from __future__ import annotations

@@ -422,6 +422,30 @@ def test_the_same_column_has_the_same_type_everywhere(manifest: Mapping[str, Any
     } == {}
 
 
+def test_what_a_customer_has_typed_stops_no_build(manifest: Mapping[str, Any]) -> None:
+    """On raw, only its keys are tested with severity error: those are made by the load.
+
+    What the company's files name is tested with severity warn: the rules RULES and Q18 tell it.
+    """
+    stops = {
+        (layer(node["attached_node"], manifest), node["test_metadata"]["name"], node["name"])
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
+        and node.get("test_metadata")
+        and node["config"]["severity"] == "error"
+    }
+    of_raw = {test for where, test, _ in stops if where in ("source", "staging")}
+    assert of_raw == {"is_key", "is_unique_together", "not_null", "unique"}
+    named = ("fct_goals", "fct_norms")
+    assert not {
+        name
+        for _, test, name in stops
+        if test == "relationships"
+        and name.startswith(tuple(f"relationships_{table}_" for table in named))
+        and ("stage_key" in name or "employee_key" in name)
+    }
+
+
 def test_every_quality_rule_and_suite_guards_an_asset(manifest: Mapping[str, Any]) -> None:
     seed = (PROJECT_DIR / "transform/seeds/data_quality_rules.csv").read_text().splitlines()[1:]
     names = {line.split(",")[1] for line in seed}

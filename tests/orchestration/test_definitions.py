@@ -11,8 +11,14 @@ from dagster import AssetKey, Definitions, FreshnessPolicy
 from orchestration.definitions import definitions_for, job_name
 from orchestration.freshness import longest_pause
 from orchestration.lock import warehouse_lock
+from orchestration.manifest import read_manifest
 from orchestration.settings import Settings
 from tests.support.companies import make_company, write_version
+
+KEPT_BY_HOOKS = {
+    AssetKey(["acme", "raw_derived", table]) for table in ("forecasts", "finding_events")
+}
+"""dbt's hooks write them; no step of the job makes them."""
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +55,8 @@ def test_every_asset_is_late_some_hours_after_the_longest_pause_of_the_schedule(
     # Daily, and six hours on top; half of them for the warning.
     policy = FreshnessPolicy.time_window(dt.timedelta(hours=30), dt.timedelta(hours=27))
     policies = {spec.key: spec.freshness_policy for spec in definitions.resolve_all_asset_specs()}
-    # dbt's hook keeps forecasts; Dagster never sees them made.
-    assert policies.pop(AssetKey(["acme", "raw_derived", "forecasts"])) is None
-    assert set(policies.values()) == {policy}
+    assert {key for key, found in policies.items() if found is None} == KEPT_BY_HOOKS
+    assert set(policies.values()) - {None} == {policy}
 
 
 @pytest.mark.parametrize(
@@ -67,15 +72,34 @@ def test_alerts_listen_from_the_first_start(definitions: Definitions) -> None:
     assert sensors == {"acme__run_failure_alert": "RUNNING", "acme__check_alert": "RUNNING"}
 
 
+def test_every_dbt_test_is_a_check_on_its_table_that_says_what_it_asserts(
+    settings: Settings, definitions: Definitions
+) -> None:
+    tests = {
+        node["name"]: node
+        for node in read_manifest(settings)["nodes"].values()
+        if node["resource_type"] == "test"
+    }
+    models = definitions.resolve_assets_def(AssetKey(["acme", "marts", "fct_calls"]))
+    specs = {spec.name: spec for spec in models.check_specs}
+    assert specs.keys() == tests.keys()
+    kinds = {name: spec.metadata["kind"] for name, spec in specs.items()}
+    assert set(kinds.values()) == {"keys", "relationships", "values", "arithmetic"}
+    assert kinds["assert_every_call_is_counted_once"] == "arithmetic"
+    on_calls = specs["not_null_fct_calls_call_key"]
+    assert on_calls.asset_key == AssetKey(["acme", "marts", "fct_calls"])
+    assert on_calls.description == "call_key is never empty (dbt; a failure stops the build)."
+    warning = specs["relationships_fct_goals_stage_key__stage_key__ref_dim_stages_"]
+    assert warning.description == "stage_key leads to a row (dbt; a failure warns)."
+
+
 def test_the_job_holds_every_asset_and_every_check_in_one_process(
     definitions: Definitions,
 ) -> None:
     job = definitions.resolve_job_def(job_name("acme"))
     layer = job.asset_layer
     known = {spec.key for spec in definitions.resolve_all_asset_specs()}
-    # dbt's hook keeps forecasts; no step of the job makes that table.
-    kept = AssetKey(["acme", "raw_derived", "forecasts"])
-    assert known - set(layer.executable_asset_keys) == {kept}
+    assert known - set(layer.executable_asset_keys) == KEPT_BY_HOOKS
     assert job.executor_def.name == "in_process"
     assert len(set(job.graph.node_dict)) == 9
 
