@@ -158,8 +158,9 @@ def accepted_findings(connection: duckdb.DuckDBPyConnection) -> list[dict[str, A
 
 
 def _read(row: tuple[Any, ...]) -> Outcome:
-    *told, offenders, accepted = row
-    return Outcome(*told, tuple(json.loads(offenders)), accepted)
+    name, is_blocking, severity, has_passed, count, sentence, offenders, accepted = row
+    named = tuple(json.loads(offenders))
+    return Outcome(name, is_blocking, severity, has_passed, count, sentence, named, accepted)
 
 
 def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
