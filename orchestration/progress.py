@@ -24,7 +24,6 @@ _NOISE = (
     "A dbt subsetted execution",
     "Running dbt command",
     "Finished dbt command",
-    "Logging an `AssetObservation`",
     "Dependencies for step",
 )
 """What Dagster says at the level of our own messages, and nobody at a terminal needs."""

@@ -11,7 +11,6 @@ from dagster import (
     AssetCheckSpec,
     AssetExecutionContext,
     AssetKey,
-    AssetObservation,
     AssetsDefinition,
     AssetSpec,
     Output,
@@ -24,9 +23,8 @@ from dagster_dbt import (
 )
 
 from orchestration.manifest import dbt_executable, keep_manifest, keep_semantic_manifest
-from orchestration.resources import Warehouse
 from orchestration.settings import PROJECT_DIR, Settings
-from orchestration.shapes import COLUMN_SCHEMA, ROW_COUNT, column_schemas
+from orchestration.shapes import ROW_COUNT
 
 OWNERS: Mapping[str, Sequence[str]] = {
     "staging": ["team:data-engineering"],
@@ -100,9 +98,7 @@ def model_assets(settings: Settings, manifest: Path) -> AssetsDefinition:
         dagster_dbt_translator=CompanyTranslator(settings.company),
         pool=f"{settings.company}_warehouse",
     )
-    def models(
-        context: AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse
-    ) -> Iterator[Any]:
+    def models(context: AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
         settings.make_folders()
         with _environment(settings.dbt_environment()):
             invocation = dbt.cli(["build"], context=context, target_path=settings.dbt_target_dir)
@@ -117,32 +113,16 @@ def model_assets(settings: Settings, manifest: Path) -> AssetsDefinition:
                     yield _with_row_count(event, message.raw_event)
         keep_semantic_manifest(settings)
         keep_manifest(settings)
-        yield from _schemas(context, warehouse)
 
     return models
 
 
 def _with_row_count(event: Any, raw_event: Mapping[str, Any]) -> Any:
-    """A materialised table's event with the rows that dbt's log told (tell_row_count)."""
-    told = re.fullmatch(r"([\d,]+) rows", str(raw_event["data"].get("status", "")))
+    """A materialised table's event with the rows that dbt's log told (tell_shape)."""
+    told = re.fullmatch(r"(?:[\d,]+ of )?([\d,]+) rows", str(raw_event["data"].get("status", "")))
     if not isinstance(event, Output) or not told:
         return event
     return event.with_metadata({**event.metadata, ROW_COUNT: int(told[1].replace(",", ""))})
-
-
-def _schemas(context: AssetExecutionContext, warehouse: Warehouse) -> Iterator[AssetObservation]:
-    """The columns of the tables whose yml file lists none, as they were built."""
-    specs = context.assets_def.specs_by_key
-    wanted = {
-        (key.path[-2], key.path[-1]): key
-        for key in context.selected_asset_keys
-        if COLUMN_SCHEMA not in specs[key].metadata
-    }
-    with warehouse.connect() as connection:
-        schemas = column_schemas(connection)
-    for table, key in wanted.items():
-        if table in schemas:
-            yield AssetObservation(key, metadata={COLUMN_SCHEMA: schemas[table]})
 
 
 def dbt_resource() -> DbtCliResource:

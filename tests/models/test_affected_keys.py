@@ -302,6 +302,15 @@ CHANGES: Mapping[str, tuple[str, str]] = {
 """What happens to the company on the second day, and a query that is true from then on."""
 
 
+def parts_built(output: str) -> dict[str, tuple[int, int]]:
+    """Rows that a build has replaced, and all, by table built by touched parts."""
+    told = r"touched_parts model metrics\.(\w+) .*?([\d,]+) of ([\d,]+) rows"
+    return {
+        name: (int(built.replace(",", "")), int(held.replace(",", "")))
+        for name, built, held in re.findall(told, output)
+    }
+
+
 @dataclass
 class Lived:
     """A warehouse after some days.
@@ -490,6 +499,17 @@ def test_days_are_built_by_affected_keys(lived: Lived) -> None:
     assert all(INCREMENTAL in output and WHOLE not in output for output in days)
 
 
+def test_metric_tables_replace_only_what_a_day_has_touched(lived: Lived) -> None:
+    first, day, *_ = lived.outputs
+    assert parts_built(first) == {}
+    assert set(parts_built(day)) == {
+        "metric_call_load__by_stage", "metric_call_proportions__by_segment",
+        "metric_cards__by_metric", "metric_daily_sums__by_slice", "metric_sales_kpi__by_period",
+        "metric_scorecard__by_employee", "metric_segment_sums__by_day",
+    }  # fmt: skip
+    assert all(0 < built < held for built, held in parts_built(day).values())
+
+
 def test_a_change_that_any_row_may_be_concerned_by_builds_its_readers_whole(lived: Lived) -> None:
     said = re.compile("is built whole: (stg_company__rules|int_connections) has changed")
     assert not said.search(lived.outputs[1])
@@ -518,6 +538,8 @@ def test_a_changed_model_and_what_reads_it_are_built_whole_and_that_is_said(live
     }  # fmt: skip
     assert "int_deal_closes is built whole: its SQL, or a macro in it, has changed." in output
     assert "int_deal_closes, which it reads, was built whole." in output
+    # What the metric tables read has been built anew, and says the same.
+    assert {built for built, _ in parts_built(output).values()} == {0}
 
 
 def test_after_a_build_that_was_not_complete_everything_is_built_whole(lived: Lived) -> None:

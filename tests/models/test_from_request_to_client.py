@@ -44,14 +44,11 @@ import pytest
 
 from orchestration.settings import Settings
 from sources.demo.store import PortalStore
+from tests.support.by_hand import built_company
 from tests.support.companies import (
     asked,
-    dbt_build,
-    load_company_rules,
-    make_company,
 )
 from tests.support.portals import at, call_row, deal_row, history_row, make_portal
-from tests.support.raw import write_raw
 
 DAY = 24 * 60
 WITH_TRUTHS_ONLY = ("--exclude", "test_type:generic", "test_type:unit")
@@ -275,18 +272,12 @@ def shop_portal(path: Path) -> PortalStore:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    root = tmp_path_factory.mktemp("requests")
-    settings = make_company(root, connections=("main", "shop"), files=FILES)
-    settings.make_folders()
-    with (
-        main_portal(root / "main.sqlite") as main,
-        shop_portal(root / "shop.sqlite") as shop,
-        duckdb.connect(str(settings.warehouse)) as connection,
-    ):
-        write_raw(connection, {MAIN: main, SHOP: shop})
-    load_company_rules(settings)
-    dbt_build(settings, *WITH_TRUTHS_ONLY)
-    return settings
+    return built_company(
+        tmp_path_factory.mktemp("requests"),
+        {"main": main_portal, "shop": shop_portal},
+        WITH_TRUTHS_ONLY,
+        files=FILES,
+    )
 
 
 @pytest.mark.parametrize(

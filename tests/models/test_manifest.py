@@ -148,6 +148,29 @@ def test_what_tables_built_by_affected_keys_read_whole_is_judged(
     assert found == CONTEXT
 
 
+def test_tables_built_by_touched_parts_compare_all_that_they_read(
+    manifest: Mapping[str, Any],
+) -> None:
+    """What is not compared would change without the table (decision 0021)."""
+
+    def sql_of(macro: str) -> str:
+        found = manifest["macros"][macro]
+        called = (
+            one for one in found["depends_on"]["macros"] if one.startswith("macro.callfunnel")
+        )
+        return "\n".join([found["macro_sql"], *map(sql_of, called)])
+
+    tables = [one for one in models(manifest) if one["config"]["materialized"] == "touched_parts"]
+    assert tables
+    missing = [
+        (model["name"], name)
+        for model in tables
+        for name in (parent.split(".")[-1] for parent in model["depends_on"]["nodes"])
+        if not re.search(rf"\b{name}\b", sql_of(f"macro.callfunnel.parts_of_{model['name']}"))
+    ]
+    assert missing == []
+
+
 def test_tables_of_cores_read_no_leaves(manifest: Mapping[str, Any]) -> None:
     """A changed call builds no card anew: only clients may read calls (decision 0015)."""
     # What shared_node, node and text_node write for a leaf: leaf_bit() in records.sql.

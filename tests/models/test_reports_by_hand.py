@@ -26,21 +26,16 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from orchestration.settings import Settings
 from sources.demo.store import PortalStore
+from tests.support.by_hand import built_company
 from tests.support.companies import (
-    WITHOUT_TESTS,
     asked,
-    dbt_build,
-    load_company_rules,
-    make_company,
     warehouse,
 )
 from tests.support.portals import at, call_row, deal_row, history_row, make_portal
-from tests.support.raw import write_raw
 from tests.support.semantic_layer import SemanticLayer
 
 DAY = 24 * 60
@@ -126,19 +121,12 @@ def portal(path: Path) -> PortalStore:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    root = tmp_path_factory.mktemp("by_hand")
-    settings = make_company(
-        root, files=FILES, reports={"health_cards_min": 1, "graveyard_days": 29}
+    return built_company(
+        tmp_path_factory.mktemp("by_hand"),
+        {"main": portal},
+        files=FILES,
+        reports={"health_cards_min": 1, "graveyard_days": 29},
     )
-    settings.make_folders()
-    with (
-        portal(root / "portal.sqlite") as store,
-        duckdb.connect(str(settings.warehouse)) as connection,
-    ):
-        write_raw(connection, {"bitrix24:main": store})
-    load_company_rules(settings)
-    dbt_build(settings, *WITHOUT_TESTS)
-    return settings
 
 
 def kpis(settings: Settings, slice_value: str, period_type: str, starts_on: dt.date) -> Any:

@@ -24,21 +24,18 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from orchestration.settings import Settings
 from sources.demo.store import PortalStore
+from tests.support.by_hand import built_company
 from tests.support.companies import (
     WITHOUT_TESTS,
     asked,
     dbt_build,
-    load_company_rules,
-    make_company,
     warehouse,
 )
 from tests.support.portals import NOON, at, call_row, deal_row, history_row, make_portal
-from tests.support.raw import write_raw
 
 DAY = 24 * 60
 MARCH = dt.date(2026, 3, 1)
@@ -208,17 +205,9 @@ def portal(path: Path) -> PortalStore:
 
 @pytest.fixture(scope="module")
 def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    root = tmp_path_factory.mktemp("signals")
-    settings = make_company(root, files=FILES, reports=RULES)
-    settings.make_folders()
-    with (
-        portal(root / "portal.sqlite") as store,
-        duckdb.connect(str(settings.warehouse)) as connection,
-    ):
-        write_raw(connection, {"bitrix24:main": store})
-    load_company_rules(settings)
-    dbt_build(settings, *WITHOUT_TESTS)
-    return settings
+    return built_company(
+        tmp_path_factory.mktemp("signals"), {"main": portal}, files=FILES, reports=RULES
+    )
 
 
 def signal(settings: Settings, name: str, starts_on: dt.date = MARCH) -> dict[str, Any]:

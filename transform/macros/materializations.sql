@@ -15,7 +15,7 @@
         )
     {%- endcall -%}
     {%- do persist_docs(target_relation, model) -%}
-    {%- do tell_row_count(target_relation) -%}
+    {%- do tell_shape(target_relation) -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
@@ -33,7 +33,7 @@
                 temporary=False, relation=target_relation, compiled_code=compiled_code
             ) }}
         {%- endcall -%}
-        {%- do tell_row_count(target_relation) -%}
+        {%- do tell_shape(target_relation) -%}
         {{ return({'relations': [target_relation]}) }}
     {%- endif -%}
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
@@ -43,7 +43,7 @@
         {{ create_table_as(False, target_relation, compiled_code) }}
     {%- endcall -%}
     {%- do persist_docs(target_relation, model) -%}
-    {%- do tell_row_count(target_relation) -%}
+    {%- do tell_shape(target_relation) -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
@@ -60,13 +60,25 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Tells the run's log how many rows a table has; Dagster's assets show it. -#}
-{% macro tell_row_count(relation) -%}
+{#- Tells the run's log what a table or view has: rows, and columns that no yml file lists. -#}
+{% macro tell_shape(relation, built_count=none) -%}
+    {%- if flags.LOG_FORMAT == 'json' and not config.get('contract').enforced -%}
+        {#- Read by dagster-dbt, as its package's log_column_level_metadata would write it. -#}
+        {%- set columns = {} -%}
+        {%- for column in adapter.get_columns_in_relation(relation) -%}
+            {%- do columns.update({column.name: {
+                'data_type': column.dtype,
+                'description': model.columns.get(column.name, {}).get('description'),
+            }}) -%}
+        {%- endfor -%}
+        {%- do log(tojson({'columns': columns}), info=true) -%}
+    {%- endif -%}
     {%- if relation.type == 'table' -%}
         {%- set rows_count = run_query('select count(*) from ' ~ relation).rows[0][0] | int -%}
         {%- do store_raw_result(
-            name='main', message='{:,} rows'.format(rows_count), code='OK',
-            rows_affected=rows_count
+            name='main', code='OK', rows_affected=rows_count,
+            message=('' if built_count is none else '{:,} of '.format(built_count))
+                ~ '{:,} rows'.format(rows_count)
         ) -%}
     {%- endif -%}
 {%- endmacro %}

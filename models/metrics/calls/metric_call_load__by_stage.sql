@@ -1,5 +1,7 @@
 -- R5. Long: one table for any segment, so that a new segment needs no new model. Calls are first
 -- summed per card and talker, then spread over segments: segments multiply sums, not calls.
+{{ config(materialized='touched_parts') }}
+
 with calls as (
     select * from {{ ref('fct_calls') }}
     where is_external
@@ -27,6 +29,7 @@ stages as (
 
 dates as (
     select * from {{ ref('dim_dates') }}
+    where {{ of_touched('days', 'date_day') }}
 ),
 
 connections as (
@@ -67,6 +70,7 @@ summed as (
         count(*) filter (where talk_seconds between 40 and 119) as talk_40_to_119_count,
         count(*) filter (where talk_seconds >= 120) as talk_120_plus_count
     from calls
+    where {{ of_touched('days', 'started_on') }}
     group by all
 ),
 
@@ -160,8 +164,8 @@ spread as (
 first_days as (
     select
         source_key,
-        min(called_on) as first_on
-    from summed
+        min(started_on) as first_on
+    from calls
     group by source_key
 ),
 

@@ -2,43 +2,56 @@
 -- and scorecards sum these rows. Credit as SPEC says: entries to the owner at entry, wins and
 -- payments to the owner at the win, losses to the owner at the loss, calls to the talker. What
 -- describes now stands on the day of as-of, under whom reports name now.
+{{ config(materialized='touched_parts') }}
+
 with cards as (
     select * from {{ ref('dim_cards') }}
 ),
 
 requests as (
     select * from {{ ref('fct_requests') }}
+    where {{ of_touched('events', card_or_day('card_key', 'requested_on')) }}
 ),
 
 creations as (
     select * from {{ ref('fct_deal_creations') }}
+    where {{ of_touched('events', card_or_day('deal_key', 'created_on')) }}
 ),
 
 visits as (
     select * from {{ ref('fct_stage_visits') }}
+    where {{ of_touched('events', card_or_day('card_key', 'entered_on')) }}
 ),
 
 closes as (
     select * from {{ ref('fct_deal_closes') }}
-    where is_counted
+    where
+        is_counted
+        and {{ of_touched('events', card_or_day('deal_key', 'closed_on')) }}
 ),
 
 calls as (
     select * from {{ ref('fct_calls') }}
-    where is_external
+    where
+        is_external
+        and {{ of_touched('events', card_or_day('card_key', 'started_on')) }}
 ),
 
 touches as (
     select * from {{ ref('fct_touches') }}
-    where touch_type in ('meeting', 'task')
+    where
+        touch_type in ('meeting', 'task')
+        and {{ of_touched('events', card_or_day('card_key', 'touched_on')) }}
 ),
 
 payments as (
     select * from {{ ref('fct_payments') }}
+    where {{ of_touched('events', card_or_day('deal_key', 'paid_on')) }}
 ),
 
 open_cards as (
     select * from {{ ref('metric_open_cards__by_card') }}
+    where {{ of_touched('now', 'card_key') }}
 ),
 
 pipelines as (

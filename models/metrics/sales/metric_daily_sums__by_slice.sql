@@ -1,5 +1,7 @@
 -- What R1 adds up: the sum of every metric by day and slice. Deals by origin stand here once for
 -- each type of period, since their origin depends on it.
+{{ config(materialized='touched_parts') }}
+
 {% set slices = [
     ('all', "'all'", '0'),
     ('pipeline', "''", 'coalesce(pipeline_key, 0)'),
@@ -9,6 +11,7 @@
 ] -%}
 with card_metrics as (
     select * from {{ ref('metric_cards__by_metric') }}
+    where {{ of_touched('days', 'happened_on') }}
 ),
 
 creations as (

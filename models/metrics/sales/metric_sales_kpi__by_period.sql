@@ -2,6 +2,8 @@
 -- year, for the whole connection and for each pipeline, department, employee and source, beside
 -- the period before and the year before. Sums come from metric_cards__by_metric, so that the cards
 -- behind a number add up to it; ratios and medians are computed for each slice and period anew.
+{{ config(materialized='touched_parts') }}
+
 {% set now_metrics = "('open_cards', 'open_amount', 'forgotten_cards')" -%}
 with daily_sums as (
     select * from {{ ref('metric_daily_sums__by_slice') }}
@@ -109,7 +111,15 @@ sums as (
     from keyed
     inner join days_of_stretches
         on keyed.happened_on = days_of_stretches.date_day
-    where keyed.period_type in ('all', days_of_stretches.period_type)
+    where
+        keyed.period_type in ('all', days_of_stretches.period_type)
+        and (
+            {{ of_touched('slice_stretches', part_key([
+                kpi_slice('slice_key'), stretch_key('days_of_stretches'),
+            ])) }}
+            or {{ of_touched('stretches', stretch_key('days_of_stretches')) }}
+            or {{ of_touched('employees', 'keyed.slice_key') }}
+        )
     group by all
 ),
 
@@ -419,8 +429,18 @@ asked as (
     left join known_from
         on grid.source_key = known_from.source_key
         and metrics.known_by = known_from.known_by
-    -- What describes now is nowhere else.
-    where periods.is_current or metrics.metric_name not in {{ now_metrics }}
+    where
+        -- What describes now is nowhere else.
+        (periods.is_current or metrics.metric_name not in {{ now_metrics }})
+        and (
+            {{ of_touched('slice_periods', part_key([
+                part_key([
+                    'grid.source_key', 'grid.slice_type', 'grid.slice_value', 'grid.slice_key',
+                ]), 'grid.period_key',
+            ])) }}
+            or {{ of_touched('periods', 'grid.period_key') }}
+            or {{ of_touched('employees', 'grid.slice_key') }}
+        )
 ),
 
 breaks as (

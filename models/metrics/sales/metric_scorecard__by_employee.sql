@@ -1,9 +1,13 @@
 -- R24: every number of a seller beside the company's and the place in the department. The company's
 -- is the mean of its sellers for sums, its own ratio for ratios. The activity index (R14) stands in
 -- the months.
+{{ config(materialized='touched_parts') }}
+
 with kpi as (
     select * from {{ ref('metric_sales_kpi__by_period') }}
-    where period_type <> 'day'
+    where
+        period_type <> 'day'
+        and {{ of_touched('numbers', part_key(['metric_name', 'period_key'])) }}
 ),
 
 sellers as (

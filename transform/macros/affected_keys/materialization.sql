@@ -35,7 +35,7 @@
                 ) }}
             {%- endcall -%}
             {%- do run_query('create or replace table ' ~ this ~ ' as from ' ~ rows_of_keys) -%}
-            {%- do tell_row_count(this.incorporate(type='table')) -%}
+            {%- do tell_shape(this.incorporate(type='table')) -%}
             {%- set built = {'relations': [this]} -%}
         {%- else -%}
             {%- set built = materialization_table_duckdb() -%}
@@ -99,7 +99,7 @@
     {%- endif -%}
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {%- do persist_docs(this, model) -%}
-    {%- do tell_row_count(this.incorporate(type='table')) -%}
+    {%- do tell_shape(this.incorporate(type='table')) -%}
     {{ adapter.commit() }}
     {{ run_hooks(post_hooks, inside_transaction=False) }}
     {{ return({'relations': [this]}) }}

@@ -8,6 +8,7 @@
         'runs': 'invocation_id varchar, model_name varchar, fingerprint varchar, is_whole boolean',
         'state': 'invocation_id varchar, rules varchar',
         'connections': 'source_key varchar, as_of_at timestamp',
+        'parts': 'model_name varchar, fingerprint varchar',
     }.items() -%}
         {%- do run_query(
             'create table if not exists ' ~ affected_relation(name) ~ ' (' ~ columns ~ ')'
