@@ -1,8 +1,8 @@
 """Data Docs: what Great Expectations says of every table of a build, as pages without a server.
 
-The library renders the pages. Its site builder is left alone: its index is a table that scripts of
-other hosts draw (empty without them), and each page asks eight hosts for styles and scripts and
-one for a logo. What leads outside is taken off, a style sheet of our own put in.
+The library renders the sections. Its site builder and its frame of pages are left alone: the index
+is a table that scripts of other hosts draw (empty without them), and each page asks eight hosts for
+styles and scripts and one for a logo.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 BUILDS_KEPT = 10
 
 _NAME = re.compile(r"build-(\d+)")
-_OUTSIDE = re.compile(r"<(script|style)\b.*?</\1>|<(?:link|img)\b[^>]*>", re.DOTALL | re.IGNORECASE)
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
   color: #222; background: #fff }
@@ -89,7 +88,7 @@ def _page(judgement: Judgement) -> str:
     return _framed(
         boundary.name,
         f'<p><a href="index.html">All suites</a></p><h1>{boundary.schema}.{boundary.table}</h1>'
-        f"<p>{boundary.name}</p>{_OUTSIDE.sub('', body)}",
+        f"<p>{boundary.name}</p>{body}",
     )
 
 

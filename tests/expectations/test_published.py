@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 import pytest
+from dagster import AssetCheckKey, AssetKey, DagsterInstance
 
 from expectations.data_docs import BUILDS_KEPT, data_docs_page, write_data_docs
 from expectations.place import NoManifest, Place, place_of
@@ -181,6 +182,27 @@ def test_the_checks_lead_to_pages_without_a_word_to_other_hosts(demo_run: DemoRu
         assert not re.search(r"https?://|<script|<link|<img", text)
 
 
+def test_a_check_leads_to_its_page(demo_run: DemoRun) -> None:
+    place = Place(demo_run.settings.data_dir)
+    expected = {
+        (("marts", "fct_calls"), check_name("fct_calls")): check_name("fct_calls"),
+        # A rule, which has no page of its own.
+        (("marts", "fct_deals"), "every_won_deal_has_an_amount"): "index",
+    }
+    with DagsterInstance.from_config(str(demo_run.dagster_home)) as instance:
+        for (table, name), page in expected.items():
+            key = AssetCheckKey(AssetKey(["demo", *table]), name)
+            record = instance.get_latest_asset_check_evaluation_record(key)
+            assert record is not None
+            assert record.event is not None
+            assert record.event.dagster_event is not None
+            told = record.event.dagster_event.asset_check_evaluation_data.metadata
+            path = Path(str(told["data_docs_path"].value))
+            assert path.relative_to(path.parents[1]) == Path("build-1") / f"{page}.html"
+            assert str(told["data_docs"].value) == path.as_uri()
+    assert data_docs_page(place.data_docs, 1).exists()
+
+
 def test_a_warehouse_without_its_manifest_is_not_judged(tmp_path: Path) -> None:
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
         place = place_of(connection)
@@ -199,7 +221,7 @@ def judgements(connection: duckdb.DuckDBPyConnection) -> list[Judgement]:
                 name, "marts", "fct_things", f"select {odd} as odd_count, null as none", bounds
             ),
         )
-        for name, odd in (("all_is_well", 0), ("all_is_odd", 3))
+        for name, odd in (("all_is_well", 0), ("z_is_odd", 3))
     ]
 
 
@@ -208,10 +230,10 @@ def test_pages_name_what_failed_first_and_what_was_observed(
 ) -> None:
     write_data_docs(tmp_path, 4, judgements)
     index = data_docs_page(tmp_path, 4).read_text()
-    assert index.index("all_is_odd") < index.index("all_is_well")
+    assert index.index("z_is_odd") < index.index("all_is_well")
     assert "2 suites, 1 failed" in index
     assert "odd_count 3" in index
-    page = data_docs_page(tmp_path, 4, "all_is_odd").read_text()
+    page = data_docs_page(tmp_path, 4, "z_is_odd").read_text()
     assert "nothing is odd" in page
     assert re.search(r">\s*3\s*<", page)
 
@@ -230,7 +252,7 @@ def test_a_build_that_is_judged_again_replaces_its_pages(
 ) -> None:
     write_data_docs(tmp_path, 1, judgements)
     write_data_docs(tmp_path, 1, judgements[:1])
-    assert not data_docs_page(tmp_path, 1, "all_is_odd").exists()
+    assert not data_docs_page(tmp_path, 1, "z_is_odd").exists()
     assert data_docs_page(tmp_path, 1, "all_is_well").exists()
 
 
