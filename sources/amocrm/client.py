@@ -31,6 +31,7 @@ from sources.amocrm.errors import (
     limit_error,
 )
 from sources.amocrm.links import cut_links, holds_links
+from sources.packing import PackedRows
 from sources.web import (
     give_up,
     is_safe_address,
@@ -137,6 +138,7 @@ class Answer:
             its links may leave out parameters.
         server_now: the server's clock.
         holds_links: whether the rows may still hold links.
+        packed: the rows as columns, in place of `rows`, where a reader has packed them.
     """
 
     body: Mapping[str, Any]
@@ -144,6 +146,7 @@ class Answer:
     has_next: bool
     server_now: dt.datetime
     holds_links: bool = True
+    packed: PackedRows | None = None
 
     @property
     def total(self) -> int | None:
