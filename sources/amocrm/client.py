@@ -33,6 +33,7 @@ from sources.amocrm.errors import (
 from sources.amocrm.links import cut_links, holds_links
 from sources.packing import PackedRows
 from sources.web import (
+    HostSession,
     give_up,
     is_safe_address,
     listed,
@@ -284,13 +285,11 @@ class AmoClient:
         address = f"{self._access.endpoint().rstrip('/')}/api/v4/{path}"
         try:
             with self._places or contextlib.nullcontext():
-                response = self._session().get(
+                # Redirects are not followed: the token is for this host alone.
+                response = self._session().fetch(
                     f"{address}?{query}" if query else address,
-                    headers={"Authorization": f"Bearer {token}"},
-                    timeout=REQUEST_SECONDS,
-                    # The token is for this host alone.
-                    allow_redirects=False,
-                    stream=True,
+                    {"Authorization": f"Bearer {token}"},
+                    REQUEST_SECONDS,
                 )
                 content = whole_body(response)
         except requests.exceptions.SSLError:
@@ -381,8 +380,8 @@ class AmoClient:
             self.limits_met += 1
             self._paused_until = max(self._paused_until, time.monotonic() + max(0.0, seconds))
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
+    def _session(self) -> HostSession:
+        session: HostSession | None = getattr(self._local, "session", None)
         if session is None:
             session = session_for(self.host)
             self._local.session = session
