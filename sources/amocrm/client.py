@@ -31,7 +31,7 @@ from sources.amocrm.errors import (
     limit_error,
 )
 from sources.amocrm.links import cut_links, holds_links
-from sources.packing import PackedRows
+from sources.packing import PackedRows, PageForm
 from sources.web import (
     HostSession,
     give_up,
@@ -69,6 +69,9 @@ LIMITS: Mapping[str, int] = {
 }
 """The longest page of each list, by the last word of its path. The vendor's pages disagree on
 custom_fields (50, 250) and events (100, 250): the shorter one is right in either case."""
+
+_LINKED: Mapping[str, Any] = {"_links": {}}
+"""Of the document of a page."""
 
 logger = logging.getLogger("callfunnel.amocrm")
 # At DEBUG the HTTP library logs every address.
@@ -139,7 +142,7 @@ class Answer:
             its links may leave out parameters.
         server_now: the server's clock.
         holds_links: whether the rows may still hold links.
-        packed: the rows as columns, in place of `rows`, where a reader has packed them.
+        packed: the rows as columns, in place of `rows`.
     """
 
     body: Mapping[str, Any]
@@ -228,12 +231,18 @@ class AmoClient:
     def __repr__(self) -> str:
         return f"AmoClient(host={self.host!r}, connection={self.connection!r})"
 
-    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+    def get(
+        self,
+        path: str,
+        parameters: Mapping[str, Any] | None = None,
+        form: PageForm | None = None,
+    ) -> Answer:
         """Ask for one document or one page, waiting for limits and retrying what may pass.
 
         Args:
             path: below `/api/v4/`, e.g. `leads/pipelines`.
             parameters: nested ones are printed with PHP's brackets.
+            form: that of a page; if it has this form, its rows come packed.
 
         Raises:
             AmoError: the account refuses, is not there, or its limit outlasts the patience; a
@@ -244,7 +253,7 @@ class AmoClient:
         _check_limit(path, given.get("limit"))
         error: AmoError
         try:
-            return self._retrying()(self._request, path, given)
+            return self._retrying()(self._request, path, given, form)
         except _Busy:
             error = limit_error(self.host, path, self.max_wait_seconds)
         except _Passing as passing:
@@ -266,7 +275,7 @@ class AmoClient:
         sleep = state.next_action.sleep if state.next_action else 0
         logger.info("%s is busy or out of reach, next try in %.0f s", self.host, sleep)
 
-    def _request(self, path: str, parameters: Mapping[str, Any]) -> Answer:
+    def _request(self, path: str, parameters: Mapping[str, Any], form: PageForm | None) -> Answer:
         token = self._access.access_token()
         response, content = self._send(path, parameters, token)
         if response.status_code == requests.codes.unauthorized:
@@ -274,7 +283,7 @@ class AmoClient:
             if renewed != token:
                 token = renewed
                 response, content = self._send(path, parameters, token)
-        return self._read(path, parameters, response, content, token)
+        return self._read(path, parameters, response, content, token, form)
 
     def _send(
         self, path: str, parameters: Mapping[str, Any], token: str
@@ -313,11 +322,17 @@ class AmoClient:
         response: requests.Response,
         content: bytes,
         token: str,
+        form: PageForm | None,
     ) -> Answer:
         status, at = response.status_code, _server_now(response)
         if status == requests.codes.no_content:
             return Answer({}, [], has_next=False, server_now=at)
         text = cut_links(content)
+        if form is not None and status == requests.codes.ok and not holds_links(text, _LINKED):
+            packed = form.read(text, at)
+            if packed is not None:
+                self._check_length(path, parameters, len(packed), has_next=packed.has_next)
+                return Answer({}, [], packed.has_next, at, holds_links=False, packed=packed)
         body = read_json(text)
         if status == requests.codes.forbidden and not isinstance(body, dict):
             # Every further request makes it worse.
@@ -347,6 +362,8 @@ class AmoClient:
         rows = rows or []
         has_next = "next" in (_map(body.get("_links")))
         self._check_length(path, parameters, len(rows), has_next=has_next)
+        if form is not None:
+            form.learn(rows)
         return Answer(body, rows, has_next, at, holds_links(text, body))
 
     def _check_length(

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import dlt
@@ -33,13 +33,12 @@ from sources.amocrm import tables
 from sources.amocrm.client import Answer
 from sources.amocrm.errors import AmoError
 from sources.amocrm.extraction import AmoExtraction
-from sources.amocrm.links import drop_links
 from sources.amocrm.lists import AmoList
 from sources.amocrm.paging import id_of
 from sources.amocrm.windows import EventReader
 from sources.connection import Cut, Request
 from sources.extraction import Tables
-from sources.packing import PackedRows, pack_rows
+from sources.packing import PackedRows, PageForm
 
 PAGES_PER_PACKAGE = 400
 """100,000 rows of one entity are loaded at once: bounds memory (with twice as many a first load of
@@ -167,7 +166,9 @@ class Lister:
         # They share a second: whether the bounds belong to a window is not documented.
         for first, end in ((since, settled + 1), (settled - 1, last)):
             changed = {"updated_at": {"from": first, "to": end}}
-            pages = self.extraction.reader.backwards(self.entity.listing(changed), pack=self._pack)
+            pages = self.extraction.reader.backwards(
+                self.entity.listing(changed), form=self._form()
+            )
             yield from self._tables(pages)
         state["updated_since"] = last - OVERLAP_SECONDS
 
@@ -181,7 +182,7 @@ class Lister:
         # In rows, since another release may ask for pages of another length.
         top = -(-int(state["rows_left"]) // length)
         bottom = max(1, top - PAGES_PER_PACKAGE + 1)
-        yield from self._tables(reader.descending(listing, top, bottom, pack=self._pack))
+        yield from self._tables(reader.descending(listing, top, bottom, form=self._form()))
         state["rows_left"] = (bottom - 1) * length
         if state["rows_left"]:
             self.extraction.tally.unfinished.add(self.entity.name)
@@ -234,6 +235,10 @@ class Lister:
             yield from self._tables([answer])
         self.vanished[self.entity.name] = gone
 
+    def _form(self) -> PageForm:
+        entity = self.entity
+        return PageForm(entity.table, entity.path.rpartition("/")[2], entity.constants)
+
     def _tables(self, pages: Iterable[Answer], keep: Keep | None = None) -> Tables:
         gathered = _Gathered(self.extraction, self.entity)
         try:
@@ -252,16 +257,6 @@ class Lister:
             raise
         if not gathered.is_empty:
             yield gathered.take()
-
-    def _pack(self, answer: Answer) -> Answer:
-        """A page with its rows packed, where that can be done."""
-        rows = self.entity.rows(answer.rows)
-        if answer.holds_links:
-            for row in rows:
-                drop_links(row)
-        packed = pack_rows(self.entity.table, rows, answer.server_now)
-        # Whoever holds the page must not hold its rows: that is what packing them is for.
-        return replace(answer, body={}, rows=[], packed=packed) if packed else answer
 
     def _fresh_packed(self, packed: PackedRows) -> PackedRows:
         """The rows that come for the first time: a package may not hold one twice."""

@@ -22,13 +22,14 @@ between them are asked for again (`_Seen`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
 from sources.amocrm.client import AmoClient, Answer, maximum
 from sources.amocrm.errors import contradiction_error
+from sources.packing import PageForm
 
 LANES = 4
 """Pages in flight: answers of 250 cards take about half a second, seven of them may start in one
@@ -38,8 +39,6 @@ FEWEST_PAGES = 4
 TRIES = 5
 """How often pages are asked for that can't be true together. In a list that people work in they are
 once in a while: when as many rows as a page holds vanish between two requests."""
-
-Pack = Callable[[Answer], Answer]
 
 
 @dataclass(frozen=True)
@@ -125,9 +124,9 @@ class PageReader:
         """Stop the threads; requests under way are waited for."""
         self._pool.shutdown(cancel_futures=True)
 
-    def page(self, listing: Listing, number: int) -> Answer:
-        """One page."""
-        return self.client.get(listing.path, listing.page(number))
+    def page(self, listing: Listing, number: int, form: PageForm | None = None) -> Answer:
+        """One page; packed where a form is given and its rows are plain."""
+        return self.client.get(listing.path, listing.page(number), form)
 
     def last_page(self, listing: Listing) -> int:
         """The number of the last page that holds rows, by doubling and bisection; 0: no rows.
@@ -174,7 +173,7 @@ class PageReader:
         self,
         listing: Listing,
         lanes: int | None = None,
-        pack: Pack | None = None,
+        form: PageForm | None = None,
         *,
         moves_to_end: bool = False,
     ) -> Iterator[Answer]:
@@ -185,7 +184,7 @@ class PageReader:
         Args:
             listing: the list.
             lanes: 1 for a list that is not in the order of a numeric id.
-            pack: what becomes of pages in the threads that have read them.
+            form: that of its pages, where they may come packed.
             moves_to_end: rows that change meanwhile move to the end, behind what was read: it is
                 read once more.
         """
@@ -194,7 +193,7 @@ class PageReader:
             yield first
             return
         last = self.last_page(listing)
-        yield from self.descending(listing, last, lanes=lanes, pack=pack)
+        yield from self.descending(listing, last, lanes=lanes, form=form)
         has_next = moves_to_end
         while has_next:
             answer = self.page(listing, last)
@@ -207,7 +206,7 @@ class PageReader:
         top: int,
         bottom: int = 1,
         lanes: int | None = None,
-        pack: Pack | None = None,
+        form: PageForm | None = None,
     ) -> Iterator[Answer]:
         """Pages from `top` down to `bottom` of a list by ascending numeric id, side by side.
 
@@ -216,7 +215,7 @@ class PageReader:
             top: the first page that is read.
             bottom: the last page that is read.
             lanes: 1 for a list that is not in the order of a numeric id.
-            pack: what becomes of pages in the threads that have read them.
+            form: that of its pages, where they may come packed.
 
         Yields:
             Pages, with one lane from `top` to `bottom`, otherwise in no particular order; a row
@@ -230,7 +229,7 @@ class PageReader:
         under_way: dict[Future[Answer], _Lane] = {}
         try:
             for lane in pages:
-                under_way[self._submit(listing, lane, pack)] = lane
+                under_way[self._submit(listing, lane, form)] = lane
             while under_way:
                 done, _ = wait(under_way, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -241,7 +240,7 @@ class PageReader:
                         seen.forget(answers)
                     lane.take(answers[lane.next])
                     if lane.next >= lane.bottom:
-                        under_way[self._submit(listing, lane, pack)] = lane
+                        under_way[self._submit(listing, lane, form)] = lane
                     yield from answers.values()
         finally:
             for future in under_way:
@@ -250,11 +249,8 @@ class PageReader:
         for lower in pages[1:]:
             yield from self._seam(listing, lower)
 
-    def _submit(self, listing: Listing, lane: _Lane, pack: Pack | None) -> Future[Answer]:
-        number = lane.next
-        if pack is None:
-            return self._pool.submit(self.page, listing, number)
-        return self._pool.submit(lambda: pack(self.page(listing, number)))
+    def _submit(self, listing: Listing, lane: _Lane, form: PageForm | None) -> Future[Answer]:
+        return self._pool.submit(self.page, listing, lane.next, form)
 
     def _seam(self, listing: Listing, lower: _Lane) -> Iterator[Answer]:
         """What has moved into a lane from the one above it after the lane was begun.
