@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import dlt
@@ -14,6 +14,7 @@ from dlt.extract import DltResource
 
 from sources.connection import Tally
 from sources.errors import RemoteError
+from sources.packing import PackedRows, unpack
 from sources.parsing import QuarantinedRow, empty_table, parse_rows
 from sources.raw_tables import ARROW_TYPES, RawTable
 
@@ -55,6 +56,11 @@ class Extraction:
         self._quarantine.extend((name, row, at) for row in refused)
         self.tally.add(name, len(rows), len(refused))
         return parsed
+
+    def unpack(self, table: RawTable, packed: Sequence[PackedRows], name: str) -> pa.Table:
+        """Packed rows as an Arrow table: all of them can be read."""
+        self.tally.add(name, sum(map(len, packed)))
+        return unpack(table, packed, self.source_key)
 
     def resource(
         self, table: RawTable, read: Callable[[], Tables], name: str = "", entity: str = ""

@@ -104,16 +104,16 @@ def _parse_block(
     table: RawTable, rows: Sequence[dict[str, Any]], source_key: str, received_at: dt.datetime
 ) -> tuple[pa.Table, list[QuarantinedRow]]:
     texts = _text_columns(table, rows)
-    values = _shared_values(_declared(table) - texts.keys(), rows)
+    values = _shared_values(declared_fields(table) - texts.keys(), rows)
     arrays: list[pa.Array] = []
     unreadable: set[int] = set()
     for column in table.columns:
         if column.field in texts:
             array = _cast(texts[column.field], column.kind)
         else:
-            array = _convert(_values(column.field, rows, values), column.kind)
+            array = _convert(values_of(column.field, rows, values), column.kind)
         if array is None:
-            found = _values(column.field, rows, values)
+            found = values_of(column.field, rows, values)
             array = _read(found, column.kind, received_at, unreadable)
         if column.is_required and array.null_count:
             unreadable.update(pc.indices_nonzero(array.is_null()).to_pylist())
@@ -164,13 +164,13 @@ def _shared_values(
     return dict(zip(fields, columns, strict=True))
 
 
-def _values(
+def values_of(
     field: str, rows: Sequence[dict[str, Any]], known: dict[str, Sequence[Any]]
 ) -> Sequence[Any]:
     """The values of a field; `known` keeps them, since fields of one map share the way to it."""
     if field not in known:
         way, _, step = field.rpartition(".")
-        maps = _values(way, rows, known) if way else rows
+        maps = values_of(way, rows, known) if way else rows
         try:
             known[field] = list(map(dict.get, maps, repeat(step)))
         except TypeError:
@@ -181,7 +181,7 @@ def _values(
 def _convert(values: Sequence[Any], kind: Kind) -> pa.Array | None:
     """Values of JSON to a column, where all are of one type; None means: ask the reader."""
     if kind == "json":
-        return _json_texts(values)
+        return json_texts(values)
     types = set(map(type, values)) - {NoneType}
     if kind == "seconds" and types <= {int}:
         return _from_seconds(values)
@@ -205,14 +205,14 @@ def _from_integers(values: Sequence[Any]) -> pa.Array | None:
         return None
 
 
-def _json_texts(values: Sequence[Any]) -> pa.Array | None:
+def json_texts(values: Sequence[Any]) -> pa.Array | None:
     """Any values to a column of JSON; None where one is beyond the quick encoder."""
     try:
-        # Arrow takes the bytes as they are.
         texts = [None if value is None else orjson.dumps(value) for value in values]
     except orjson.JSONEncodeError:
         return None
-    return pa.array(texts, pa.string())
+    # Texts at second glance: Arrow would look whether they are UTF-8, which costs twice the rest.
+    return pa.array(texts, pa.binary()).view(pa.string())
 
 
 def _from_seconds(values: Sequence[Any]) -> pa.Array | None:
@@ -304,7 +304,7 @@ def _read(
 
 
 def _extras(table: RawTable, rows: Sequence[dict[str, Any]]) -> list[str | None]:
-    declared = _declared(table)
+    declared = declared_fields(table)
     # Neighbours have the same keys: what of them is undeclared is found out once, not row by row.
     keys: tuple[str, ...] = ()
     undeclared: list[str] = []
@@ -314,7 +314,7 @@ def _extras(table: RawTable, rows: Sequence[dict[str, Any]]) -> list[str | None]
     for row in rows:
         if keys != (keys := tuple(row)):
             undeclared = [key for key in keys if key not in declared]
-            form = "{" + ", ".join(f"{_key_form(key)}: %s" for key in undeclared) + "}"
+            form = _form(undeclared)
         if undeclared:
             texts = [text_of((value := row[key]).__class__, _encode)(value) for key in undeclared]
             extras.append(form % tuple(texts))
@@ -323,11 +323,23 @@ def _extras(table: RawTable, rows: Sequence[dict[str, Any]]) -> list[str | None]
     return extras
 
 
+def extra_texts(fields: Mapping[str, Sequence[Any]]) -> list[str]:
+    """What `_extras` says of rows whose undeclared fields are these, given as columns."""
+    text_of = _JSON_TEXTS.get
+    columns = [[text_of(value.__class__, _encode)(value) for value in of] for of in fields.values()]
+    form = _form(fields)
+    return [form % texts for texts in zip(*columns, strict=True)]
+
+
+def _form(keys: Iterable[str]) -> str:
+    return "{" + ", ".join(f"{_key_form(key)}: %s" for key in keys) + "}"
+
+
 def _key_form(key: str) -> str:
     return encode_basestring(key).replace("%", "%%")
 
 
-def _declared(table: RawTable) -> frozenset[str]:
+def declared_fields(table: RawTable) -> frozenset[str]:
     """Keys of a row that `extra` does not repeat."""
     return frozenset(column.field.partition(".")[0] for column in table.columns)
 
@@ -340,7 +352,7 @@ def _table(
     received_at: dt.datetime,
 ) -> pa.Table:
     count = len(extras)
-    received = pa.scalar(_microseconds(received_at), pa.int64()).cast(ARROW_TYPES["instant"])
+    received = pa.scalar(microseconds(received_at), pa.int64()).cast(ARROW_TYPES["instant"])
     return pa.Table.from_arrays(
         [
             pa.repeat(pa.scalar(source_key, pa.string()), count),
@@ -379,7 +391,7 @@ def _parse_each(
         (column, _getter(column.field), _reader(column.kind, received_at))
         for column in table.columns
     ]
-    declared = _declared(table)
+    declared = declared_fields(table)
     values: list[list[Any]] = [[] for _ in readers]
     extras: list[str | None] = []
     quarantined: list[QuarantinedRow] = []
@@ -429,7 +441,7 @@ def parse_instant(value: Any, portal_zone: dt.tzinfo | None = None) -> int | Non
         if portal_zone is None:
             raise Unreadable(f"{value!r} has no offset")
         instant = instant.replace(tzinfo=portal_zone)
-    return _microseconds(instant)
+    return microseconds(instant)
 
 
 def _record_id(row: Any) -> int | None:
@@ -583,7 +595,8 @@ _READERS: Mapping[Kind, Callable[[Any], Any]] = {
 }
 
 
-def _microseconds(instant: dt.datetime) -> int:
+def microseconds(instant: dt.datetime) -> int:
+    """Of an aware instant, since 1970."""
     return (instant - _EPOCH) // _MICROSECOND
 
 

@@ -31,9 +31,44 @@ def is_safe_address(url: str) -> bool:
     return bool(host) and is_secure and is_plain
 
 
-def session_for(host: str) -> requests.Session:
+class HostSession(requests.Session):
+    """A session for requests to one host, by one thread; see `session_for`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ways: dict[str, tuple[requests.PreparedRequest, Mapping[str, Any]]] = {}
+
+    def fetch(self, url: str, headers: Mapping[str, str], timeout: float) -> requests.Response:
+        """GET, following no redirect; the body is not read yet, see `whole_body`.
+
+        `get` asks the environment for proxies and certificates, and prepares address, cookies and
+        authorisation, for every request: for a page of 300 KB 0.7 ms, the rest takes 0.4.
+
+        Args:
+            url: percent-encoded; what stands before "?" is prepared once.
+            headers: of this request.
+            timeout: seconds without a byte.
+
+        Raises:
+            requests.RequestException: no answer.
+        """
+        address, mark, query = url.partition("?")
+        if address not in self._ways:
+            prepared = self.prepare_request(requests.Request("GET", address))
+            assert prepared.url is not None
+            found = self.merge_environment_settings(prepared.url, {}, True, None, None)
+            self._ways[address] = prepared, found
+        way, settings = self._ways[address]
+        request = requests.PreparedRequest()
+        request.method, request.url = way.method, f"{way.url}{mark}{query}"
+        request.headers = way.headers.copy()
+        request.headers.update(headers)
+        return self.get_adapter(address).send(request, timeout=timeout, **settings)
+
+
+def session_for(host: str) -> HostSession:
     """A session for requests to one host."""
-    session = requests.Session()
+    session = HostSession()
     # A proxy of the environment is no way to this machine's own loopback.
     session.trust_env = host not in LOOPBACK
     # A portal over TLS on loopback has a throw-away CA; without trust_env it is not seen.

@@ -31,7 +31,9 @@ from sources.amocrm.errors import (
     limit_error,
 )
 from sources.amocrm.links import cut_links, holds_links
+from sources.packing import PackedRows, PageForm
 from sources.web import (
+    HostSession,
     give_up,
     is_safe_address,
     listed,
@@ -67,6 +69,9 @@ LIMITS: Mapping[str, int] = {
 }
 """The longest page of each list, by the last word of its path. The vendor's pages disagree on
 custom_fields (50, 250) and events (100, 250): the shorter one is right in either case."""
+
+_LINKED: Mapping[str, Any] = {"_links": {}}
+"""Of the document of a page."""
 
 logger = logging.getLogger("callfunnel.amocrm")
 # At DEBUG the HTTP library logs every address.
@@ -137,6 +142,7 @@ class Answer:
             its links may leave out parameters.
         server_now: the server's clock.
         holds_links: whether the rows may still hold links.
+        packed: the rows as columns, in place of `rows`.
     """
 
     body: Mapping[str, Any]
@@ -144,6 +150,7 @@ class Answer:
     has_next: bool
     server_now: dt.datetime
     holds_links: bool = True
+    packed: PackedRows | None = None
 
     @property
     def total(self) -> int | None:
@@ -224,12 +231,18 @@ class AmoClient:
     def __repr__(self) -> str:
         return f"AmoClient(host={self.host!r}, connection={self.connection!r})"
 
-    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+    def get(
+        self,
+        path: str,
+        parameters: Mapping[str, Any] | None = None,
+        form: PageForm | None = None,
+    ) -> Answer:
         """Ask for one document or one page, waiting for limits and retrying what may pass.
 
         Args:
             path: below `/api/v4/`, e.g. `leads/pipelines`.
             parameters: nested ones are printed with PHP's brackets.
+            form: that of a page; if it has this form, its rows come packed.
 
         Raises:
             AmoError: the account refuses, is not there, or its limit outlasts the patience; a
@@ -240,7 +253,7 @@ class AmoClient:
         _check_limit(path, given.get("limit"))
         error: AmoError
         try:
-            return self._retrying()(self._request, path, given)
+            return self._retrying()(self._request, path, given, form)
         except _Busy:
             error = limit_error(self.host, path, self.max_wait_seconds)
         except _Passing as passing:
@@ -262,7 +275,7 @@ class AmoClient:
         sleep = state.next_action.sleep if state.next_action else 0
         logger.info("%s is busy or out of reach, next try in %.0f s", self.host, sleep)
 
-    def _request(self, path: str, parameters: Mapping[str, Any]) -> Answer:
+    def _request(self, path: str, parameters: Mapping[str, Any], form: PageForm | None) -> Answer:
         token = self._access.access_token()
         response, content = self._send(path, parameters, token)
         if response.status_code == requests.codes.unauthorized:
@@ -270,7 +283,7 @@ class AmoClient:
             if renewed != token:
                 token = renewed
                 response, content = self._send(path, parameters, token)
-        return self._read(path, parameters, response, content, token)
+        return self._read(path, parameters, response, content, token, form)
 
     def _send(
         self, path: str, parameters: Mapping[str, Any], token: str
@@ -281,13 +294,11 @@ class AmoClient:
         address = f"{self._access.endpoint().rstrip('/')}/api/v4/{path}"
         try:
             with self._places or contextlib.nullcontext():
-                response = self._session().get(
+                # Redirects are not followed: the token is for this host alone.
+                response = self._session().fetch(
                     f"{address}?{query}" if query else address,
-                    headers={"Authorization": f"Bearer {token}"},
-                    timeout=REQUEST_SECONDS,
-                    # The token is for this host alone.
-                    allow_redirects=False,
-                    stream=True,
+                    {"Authorization": f"Bearer {token}"},
+                    REQUEST_SECONDS,
                 )
                 content = whole_body(response)
         except requests.exceptions.SSLError:
@@ -311,11 +322,17 @@ class AmoClient:
         response: requests.Response,
         content: bytes,
         token: str,
+        form: PageForm | None,
     ) -> Answer:
         status, at = response.status_code, _server_now(response)
         if status == requests.codes.no_content:
             return Answer({}, [], has_next=False, server_now=at)
         text = cut_links(content)
+        if form is not None and status == requests.codes.ok and not holds_links(text, _LINKED):
+            packed = form.read(text, at)
+            if packed is not None:
+                self._check_length(path, parameters, len(packed), has_next=packed.has_next)
+                return Answer({}, [], packed.has_next, at, holds_links=False, packed=packed)
         body = read_json(text)
         if status == requests.codes.forbidden and not isinstance(body, dict):
             # Every further request makes it worse.
@@ -345,6 +362,8 @@ class AmoClient:
         rows = rows or []
         has_next = "next" in (_map(body.get("_links")))
         self._check_length(path, parameters, len(rows), has_next=has_next)
+        if form is not None:
+            form.learn(rows)
         return Answer(body, rows, has_next, at, holds_links(text, body))
 
     def _check_length(
@@ -378,8 +397,8 @@ class AmoClient:
             self.limits_met += 1
             self._paused_until = max(self._paused_until, time.monotonic() + max(0.0, seconds))
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
+    def _session(self) -> HostSession:
+        session: HostSession | None = getattr(self._local, "session", None)
         if session is None:
             session = session_for(self.host)
             self._local.session = session

@@ -27,7 +27,9 @@ def holds_links(content: bytes, body: Mapping[str, Any]) -> bool:
     A text that says the name has a backslash before its quotes. The name itself may be written with
     escapes, of letters below 256.
     """
-    return content.count(b'"_links"') > ("_links" in body) or b"\\u00" in content
+    # Where there is no backslash at all, that is seen ten times as fast.
+    is_escaped = b"\\" in content and b"\\u00" in content
+    return is_escaped or content.count(b'"_links"') > ("_links" in body)
 
 
 def drop_links(row: Any) -> None:

@@ -29,6 +29,7 @@ from typing import Any
 
 from sources.amocrm.client import AmoClient, Answer, maximum
 from sources.amocrm.errors import contradiction_error
+from sources.packing import PageForm
 
 LANES = 4
 """Pages in flight: answers of 250 cards take about half a second, seven of them may start in one
@@ -80,7 +81,7 @@ class _Lane:
     def take(self, answer: Answer) -> None:
         """Note what a page held."""
         if self.next == self.top:
-            self.highest = max(ids_of(answer.rows), default=0)
+            self.highest = max(_ids(answer), default=0)
         self.next -= 1
 
 
@@ -96,10 +97,11 @@ class _Seen:
 
         That is one with the same rows, or, of two, an empty one before one with rows.
         """
-        if not answer.rows:
+        keys = _keys(answer)
+        if not keys:
             self._empty.add(number)
             return max((page for page in self._pages.values() if page > number), default=None)
-        ends = repr([_key(answer.rows[0]), _key(answer.rows[-1]), len(answer.rows)])
+        ends = repr([keys[0], keys[-1], len(keys)])
         if (other := self._pages.setdefault(ends, number)) != number:
             return other
         return min((page for page in self._empty if page < number), default=None)
@@ -122,9 +124,9 @@ class PageReader:
         """Stop the threads; requests under way are waited for."""
         self._pool.shutdown(cancel_futures=True)
 
-    def page(self, listing: Listing, number: int) -> Answer:
-        """One page."""
-        return self.client.get(listing.path, listing.page(number))
+    def page(self, listing: Listing, number: int, form: PageForm | None = None) -> Answer:
+        """One page; packed where a form is given and its rows are plain."""
+        return self.client.get(listing.path, listing.page(number), form)
 
     def last_page(self, listing: Listing) -> int:
         """The number of the last page that holds rows, by doubling and bisection; 0: no rows.
@@ -168,7 +170,12 @@ class PageReader:
         raise contradiction_error(self.client.host, listing.path)
 
     def backwards(
-        self, listing: Listing, lanes: int | None = None, *, moves_to_end: bool = False
+        self,
+        listing: Listing,
+        lanes: int | None = None,
+        form: PageForm | None = None,
+        *,
+        moves_to_end: bool = False,
     ) -> Iterator[Answer]:
         """All pages, the last one first: a row may come twice, but none is skipped.
 
@@ -177,6 +184,7 @@ class PageReader:
         Args:
             listing: the list.
             lanes: 1 for a list that is not in the order of a numeric id.
+            form: that of its pages, where they may come packed.
             moves_to_end: rows that change meanwhile move to the end, behind what was read: it is
                 read once more.
         """
@@ -185,7 +193,7 @@ class PageReader:
             yield first
             return
         last = self.last_page(listing)
-        yield from self.descending(listing, last, lanes=lanes)
+        yield from self.descending(listing, last, lanes=lanes, form=form)
         has_next = moves_to_end
         while has_next:
             answer = self.page(listing, last)
@@ -193,7 +201,12 @@ class PageReader:
             last, has_next = last + 1, answer.has_next
 
     def descending(
-        self, listing: Listing, top: int, bottom: int = 1, lanes: int | None = None
+        self,
+        listing: Listing,
+        top: int,
+        bottom: int = 1,
+        lanes: int | None = None,
+        form: PageForm | None = None,
     ) -> Iterator[Answer]:
         """Pages from `top` down to `bottom` of a list by ascending numeric id, side by side.
 
@@ -202,6 +215,7 @@ class PageReader:
             top: the first page that is read.
             bottom: the last page that is read.
             lanes: 1 for a list that is not in the order of a numeric id.
+            form: that of its pages, where they may come packed.
 
         Yields:
             Pages, with one lane from `top` to `bottom`, otherwise in no particular order; a row
@@ -215,7 +229,7 @@ class PageReader:
         under_way: dict[Future[Answer], _Lane] = {}
         try:
             for lane in pages:
-                under_way[self._submit(listing, lane)] = lane
+                under_way[self._submit(listing, lane, form)] = lane
             while under_way:
                 done, _ = wait(under_way, return_when=FIRST_COMPLETED)
                 for future in done:
@@ -226,7 +240,7 @@ class PageReader:
                         seen.forget(answers)
                     lane.take(answers[lane.next])
                     if lane.next >= lane.bottom:
-                        under_way[self._submit(listing, lane)] = lane
+                        under_way[self._submit(listing, lane, form)] = lane
                     yield from answers.values()
         finally:
             for future in under_way:
@@ -235,8 +249,8 @@ class PageReader:
         for lower in pages[1:]:
             yield from self._seam(listing, lower)
 
-    def _submit(self, listing: Listing, lane: _Lane) -> Future[Answer]:
-        return self._pool.submit(self.page, listing, lane.next)
+    def _submit(self, listing: Listing, lane: _Lane, form: PageForm | None) -> Future[Answer]:
+        return self._pool.submit(self.page, listing, lane.next, form)
 
     def _seam(self, listing: Listing, lower: _Lane) -> Iterator[Answer]:
         """What has moved into a lane from the one above it after the lane was begun.
@@ -257,8 +271,17 @@ def ids_of(rows: Sequence[Any]) -> list[int]:
     return [found for row in rows if (found := id_of(row)) is not None]
 
 
+def _keys(answer: Answer) -> Sequence[Any]:
+    """What tells the rows of a page apart."""
+    return answer.packed.ids if answer.packed else list(map(_key, answer.rows))
+
+
+def _ids(answer: Answer) -> Sequence[int]:
+    """The ids of a page that can be read."""
+    return answer.packed.ids if answer.packed else ids_of(answer.rows)
+
+
 def _key(row: Any) -> Any:
-    """What tells a row apart."""
     known = (row.get("id") or row.get("uid")) if isinstance(row, dict) else None
     return row if known is None else known
 

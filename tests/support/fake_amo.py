@@ -35,7 +35,7 @@ class ChangingList:
         """The rows that the filter lets through."""
         return self.rows
 
-    def get(self, path: str, parameters: Mapping[str, Any]) -> Answer:
+    def get(self, path: str, parameters: Mapping[str, Any], form: Any = None) -> Answer:
         """One page."""
         with self._guard:
             self.before(self.rows)
@@ -59,7 +59,7 @@ class ConfusedList(ChangingList):
         self.confused = confused
         self.times = times
 
-    def get(self, path: str, parameters: Mapping[str, Any]) -> Answer:
+    def get(self, path: str, parameters: Mapping[str, Any], form: Any = None) -> Answer:
         """One page, or another."""
         page = parameters["page"]
         with self._guard:

@@ -89,7 +89,9 @@ class _Client:
         self.connection = connection
         self._portal = portal
 
-    def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Answer:
+    def get(
+        self, path: str, parameters: Mapping[str, Any] | None = None, form: Any = None
+    ) -> Answer:
         """One document or one page."""
         address, places = _address(path)
         request = Request(

@@ -32,7 +32,7 @@ class Documented:
 
     host = "shop.example"
 
-    def get(self, path: str, parameters: Any = None) -> Answer:
+    def get(self, path: str, parameters: Any = None, form: Any = None) -> Answer:
         if path.endswith("custom_fields"):
             found = {"custom_fields": [body("custom_fields._get_custom_field_by_entity_type")]}
             return Answer({"_embedded": found}, found["custom_fields"], False, NOW)

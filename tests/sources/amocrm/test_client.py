@@ -251,10 +251,10 @@ def test_what_may_pass_is_tried_again_so_many_times(
 
 def test_a_time_out_may_pass(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
     client = server.says((200, page(1)))
-    get = client._session().get
+    fetch = client._session().fetch
     slow = iter([1e-9, 5.0])
     monkeypatch.setattr(
-        client._session(), "get", lambda *a, **o: get(*a, **{**o, "timeout": next(slow)})
+        client._session(), "fetch", lambda url, headers, _: fetch(url, headers, next(slow))
     )
     assert len(client.get("leads").rows) == 1
 
@@ -295,7 +295,7 @@ def test_no_second_holds_more_requests_however_late_each_is_counted(
     chance = random.Random(7)
 
     class Session:
-        def get(self, address: str, **_: Any) -> requests.Response:
+        def fetch(self, *_: Any) -> requests.Response:
             time.sleep(chance.choice((0, 0, 0.2)))
             counted.append(time.monotonic())
             time.sleep(chance.choice((0, 0.1)))
