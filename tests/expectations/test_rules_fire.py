@@ -601,7 +601,8 @@ def test_an_accepted_finding_stops_nothing_until_its_day(company: Settings) -> N
         assert today is not None
         connection.executemany(
             "insert into raw_company.accepted_findings "
-            "(rule, source_key, record, until_on, who, why, line) values (?, ?, ?, ?, ?, ?, ?)",
+            "(rule, source_key, record, until_on, who, why, line, _dlt_load_id) "
+            "values (?, ?, ?, ?, ?, ?, ?, 'by hand')",
             [
                 ("Q4", BROKEN, "9", today[0], "Anna Head", "is being rebuilt", 2),
                 ("Q10", BROKEN, "6", today[0] - dt.timedelta(days=1), "Anna Head", "gift", 3),
