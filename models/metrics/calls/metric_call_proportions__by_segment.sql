@@ -36,7 +36,9 @@ by_period as (
     inner join days
         on by_day.happened_on = days.date_day
     where
-        {{ of_touched('segment_periods', part_key([segment_of_view('by_day'), 'days.period_key'])) }}
+        {{ of_touched('segment_periods', part_key([
+            segment_of_view('by_day'), 'days.period_key',
+        ])) }}
         or {{ of_touched('periods', 'days.period_key') }}
     group by
         by_day.call_view, by_day.source_key, days.period_key, by_day.segment_type,

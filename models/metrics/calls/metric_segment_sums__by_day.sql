@@ -1,6 +1,6 @@
 -- What R6 adds up: calls and talk of every day over any segment, beside what was sold there. In one
--- view the calls that started on the day stand beside the deals closed on it, in the other all calls
--- ever of the deals closed on it. One table for all segments: a custom field needs no new model.
+-- view the calls that started on the day stand beside the deals closed on it, in the other all
+-- calls ever of these deals. One table for all segments: a custom field needs no new model.
 {{ config(materialized='touched_parts') }}
 
 with card_metrics as (
