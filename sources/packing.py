@@ -13,7 +13,7 @@ of plain rows a table comes out that is equal to its.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -28,7 +28,7 @@ from sources.parsing import declared_fields, extra_texts, microseconds
 from sources.raw_tables import ARROW_TYPES, Column, Kind, RawTable
 
 _NULL, _EMPTY = b"null", b"[]"
-_RAW = msgspec.Raw(b"")
+_NOTHING = msgspec.Raw(b"")
 # What does not fit into the type in Arrow is not plain: no instant before 1970 or after 2106, no
 # amount of 17 digits.
 _PLAIN: Mapping[Kind, tuple[type, pa.DataType]] = {
@@ -81,11 +81,20 @@ _NOT_PLAIN = (
 )
 
 
+@dataclass(frozen=True)
+class _Learnt:
+    """How rows are read: how a page is decoded, and the values of a row taken out of it."""
+
+    decoder: msgspec.json.Decoder[Any]
+    values: Callable[[Any], tuple[Any, ...]]
+    undeclared: str | None
+
+
 class PageForm:
     """The form of a list's pages: `_embedded`, in it the rows, and `_links`.
 
-    Which undeclared fields the rows have, is learnt from the first page. It may be one: of several,
-    their order would be lost.
+    Which undeclared field the rows have is learnt from the first page. Of several, their order
+    would be lost: such rows are not plain.
 
     Args:
         table: the raw table with its declared columns.
@@ -97,27 +106,65 @@ class PageForm:
         self._table = table
         self._name = name
         self._constants = constants
-        self._read = [column for column in table.columns if column.field not in constants]
-        self._undeclared: str | None = None
-        self._decoder: msgspec.json.Decoder[Any] | None = None
-        self._values = attrgetter("id")
+        self._columns = [column for column in table.columns if column.field not in constants]
+        self._learnt: _Learnt | None = None
 
     def learn(self, rows: Iterable[Any]) -> None:
         """Take the undeclared field from rows that were read in another way."""
-        if self._decoder is not None or not self._is_possible:
+        if self._learnt is not None or not self._is_possible:
             return
         fields = {field for row in rows if isinstance(row, Mapping) for field in row}
         undeclared = fields - declared_fields(self._table) - self._constants.keys()
         if fields and len(undeclared) <= 1 and "_links" not in undeclared:
-            self._undeclared = next(iter(undeclared), None)
-            self._decoder = msgspec.json.Decoder(self._page_type())
+            # At once: several threads read pages.
+            self._learnt = self._learn(next(iter(undeclared), None))
 
     @property
     def _is_possible(self) -> bool:
+        fields = {column.field for column in self._columns}
         return all(
-            column.kind == "json" if "." in column.field else column.kind in (*_PLAIN, "json")
-            for column in self._read
+            column.kind == "json" and way not in fields and "." not in way
+            if (way := column.field.rpartition(".")[0])
+            else column.kind in (*_PLAIN, "json")
+            for column in self._columns
         )
+
+    def _learn(self, undeclared: str | None) -> _Learnt:
+        # Attributes are numbered, since fields may have any name.
+        maps: dict[str, list[Any]] = {}
+        fields: list[Any] = []
+        attributes: list[str] = []
+        for place, column in enumerate(self._columns):
+            way, _, name = column.field.rpartition(".")
+            steps = maps.setdefault(way, []) if way else fields
+            attribute = f"f{place}"
+            steps.append(
+                (attribute, _type(column), msgspec.field(name=name, default=_nothing(column)))
+            )
+            attributes.append(f"in{way}.{attribute}" if way else attribute)
+        for way, steps in maps.items():
+            kind = msgspec.defstruct("Map", steps, gc=False, frozen=True)
+            fields.append((f"in{way}", kind, msgspec.field(name=way, default=kind())))
+        for name in self._constants:
+            fields.append((f"of{name}", msgspec.Raw, msgspec.field(name=name, default=_NOTHING)))
+        if undeclared is not None:
+            # A row without it is not plain: of nothing there is no JSON.
+            fields.append(("other", msgspec.Raw, msgspec.field(name=undeclared, default=_NOTHING)))
+            attributes.append("other")
+        row: Any = msgspec.defstruct(
+            "Row", fields, gc=False, kw_only=True, forbid_unknown_fields=True
+        )
+        rows = ("rows", list[row], msgspec.field(name=self._name))
+        embedded = msgspec.defstruct("Embedded", [rows], gc=False)
+        page = msgspec.defstruct(
+            "Page",
+            [
+                ("embedded", embedded, msgspec.field(name="_embedded")),
+                ("links", dict[str, msgspec.Raw], msgspec.field(name="_links")),
+            ],
+            gc=False,
+        )
+        return _Learnt(msgspec.json.Decoder(page), attrgetter(*attributes), undeclared)
 
     def read(self, text: bytes, received_at: dt.datetime) -> PackedRows | None:
         """Read a page.
@@ -129,75 +176,32 @@ class PageForm:
         Returns:
             Its rows; None where it has none, or one that is not plain, or nothing is learnt yet.
         """
-        if self._decoder is None:
+        if self._learnt is None:
             return None
         try:
-            page = self._decoder.decode(text)
-            rows = page.embedded.rows
-            return self._packed(rows, "next" in page.links, received_at) if rows else None
+            page = self._learnt.decoder.decode(text)
+            rows = list(map(self._learnt.values, page.embedded.rows))
+            if not rows:
+                return None
+            columns = self._columns_of(rows, self._learnt.undeclared)
         except _NOT_PLAIN:
             return None
+        return PackedRows(columns["id"].to_pylist(), received_at, columns, "next" in page.links)
 
-    def _page_type(self) -> Any:
-        """What a page is decoded to. Attributes are numbered, since fields may have any name."""
-        maps: dict[str, list[Any]] = {}
-        fields: list[Any] = []
-        ways: list[str] = []
-        for place, column in enumerate(self._read):
-            way, _, name = column.field.rpartition(".")
-            found = (f"f{place}", _type(column), msgspec.field(name=name, default=_nothing(column)))
-            (maps.setdefault(way, []) if way else fields).append(found)
-            ways.append(f"{_attribute(way)}.f{place}" if way else f"f{place}")
-        for way, inner in maps.items():
-            kind = msgspec.defstruct("Map", inner, gc=False, frozen=True)
-            fields.append((_attribute(way), kind, msgspec.field(name=way, default=kind())))
-        for place, name in enumerate(self._others):
-            # A row without it is not plain: of nothing there is no JSON.
-            fields.append((f"o{place}", msgspec.Raw, msgspec.field(name=name, default=_RAW)))
-        self._values = attrgetter(*ways, *(["o0"] if self._undeclared is not None else []))
-        row: Any = msgspec.defstruct(
-            "Row", fields, gc=False, kw_only=True, forbid_unknown_fields=True
-        )
-        rows = ("rows", list[row], msgspec.field(name=self._name))
-        embedded = msgspec.defstruct("Embedded", [rows], gc=False)
-        links = msgspec.field(name="_links")
-        return msgspec.defstruct(
-            "Page",
-            [
-                ("embedded", embedded, msgspec.field(name="_embedded")),
-                ("links", dict[str, msgspec.Raw], links),
-            ],
-            gc=False,
-        )
-
-    @property
-    def _others(self) -> list[str]:
-        """Fields that no column takes; first the one that is kept."""
-        undeclared = [self._undeclared] if self._undeclared is not None else []
-        return [*undeclared, *self._constants]
-
-    def _packed(self, rows: Sequence[Any], has_next: bool, received_at: dt.datetime) -> PackedRows:
-        values = list(zip(*map(self._values, rows), strict=True))
+    def _columns_of(self, rows: list[tuple[Any, ...]], undeclared: str | None) -> pa.RecordBatch:
+        values = list(zip(*rows, strict=True))
         extra = pa.nulls(len(rows), pa.string())
-        if self._undeclared is not None:
-            undeclared = [orjson.loads(bytes(raw)) for raw in values.pop()]
-            extra = pa.array(extra_texts({self._undeclared: undeclared}), pa.string())
-        read = dict(zip((column.field for column in self._read), values, strict=True))
-        ids = read["id"]
-        if 0 in ids:
-            raise _NotPlain
+        if undeclared is not None:
+            others = [orjson.loads(bytes(raw)) for raw in values.pop()]
+            extra = pa.array(extra_texts({undeclared: others}), pa.string())
+        read = dict(zip((column.name for column in self._columns), values, strict=True))
         columns = {
-            column.name: _array(read[column.field], column)
-            if column.field in read
+            column.name: _array(read[column.name], column)
+            if column.name in read
             else pa.repeat(pa.scalar(self._constants[column.field], pa.string()), len(rows))
             for column in self._table.columns
         }
-        columns["extra"] = extra
-        return PackedRows(ids, received_at, pa.RecordBatch.from_pydict(columns), has_next)
-
-
-def _attribute(way: str) -> str:
-    return f"in{way}"
+        return pa.RecordBatch.from_pydict({**columns, "extra": extra})
 
 
 def _type(column: Column) -> Any:
@@ -217,17 +221,21 @@ def _array(values: Sequence[Any], column: Column) -> pa.Array:
     """A column of values that are of their type.
 
     Raises:
+        _NotPlain: a value is missing.
         ArrowInvalid: a value does not fit into Arrow's type.
         OverflowError: the same.
         JSONDecodeError: a value is no JSON that the usual reader takes.
         JSONEncodeError: a value is beyond the usual printer.
     """
     if column.kind == "json":
-        return _json_texts(values)
-    if column.is_required and column.kind == "seconds" and 0 in values:
-        raise _NotPlain  # since it is no instant
-    _, arrow_type = _PLAIN[column.kind]
-    return pa.array(values, arrow_type)
+        array = _json_texts(values)
+    else:
+        array = pa.array(values, _PLAIN[column.kind][1])
+    # 0 is no instant, and no id.
+    is_empty = array.null_count or (column.kind in ("seconds", "integer") and 0 in values)
+    if column.is_required and is_empty:
+        raise _NotPlain
+    return array
 
 
 def _json_texts(values: Iterable[msgspec.Raw]) -> pa.Array:
