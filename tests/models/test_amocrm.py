@@ -1291,7 +1291,7 @@ def test_who_came_after_the_rights_were_lost_is_employed(company: Settings) -> N
     assert issues(company, "rights_lost", "Q2").keys() == {"2"}
 
 
-def test_an_unknown_employee_of_the_file_is_an_error_where_users_can_be_listed(
+def test_an_unknown_employee_of_the_file_is_told_where_users_can_be_listed(
     company: Settings,
 ) -> None:
     found = select(
@@ -1299,7 +1299,7 @@ def test_an_unknown_employee_of_the_file_is_an_error_where_users_can_be_listed(
         "select source_key, entity, record_id, is_blocking "
         "from marts.fct_data_quality_issues where rule_id = 'RULES'",
     )
-    assert found == [("amocrm:users", "employees.csv", "line 4", True)]
+    assert found == [("amocrm:users", "employees.csv", "line 4", False)]
 
 
 @pytest.fixture(scope="module")

@@ -662,7 +662,7 @@ def test_a_line_of_a_file_that_names_nobody_is_told(ask: Ask) -> None:
     found = ask(
         "select source_key, sentence from marts.fct_data_quality_issues where rule_id = 'RULES'"
     )
-    sentence = "extensions.csv, line 7: bitrix24:main has no employee 99."
+    sentence = "extensions.csv, line 7: nobody knows employee_id 99."
     assert found == [("asterisk:office", sentence)]
 
 
