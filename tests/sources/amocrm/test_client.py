@@ -28,6 +28,8 @@ from sources.amocrm.client import (
     LongLivedToken,
 )
 from sources.amocrm.errors import AmoError
+from sources.amocrm.tables import LEADS
+from sources.packing import PageForm
 
 ERRORS = Path(__file__).parents[2] / "data" / "amocrm" / "errors"
 TOKEN = "t0psecrettoken"
@@ -126,6 +128,65 @@ def test_a_page_is_asked_for_with_phps_brackets(server: Scripted) -> None:
     assert [row["id"] for row in answer.rows] == [0, 1]
     assert answer.has_next
     assert answer.server_now == dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
+
+
+def leads(count: int, embedded: Any = None, *, has_next: bool = False) -> tuple[int, Any]:
+    rows = [
+        {"id": n, "status_id": 142, "pipeline_id": 7, "created_at": 5, "_embedded": embedded or {}}
+        for n in range(1, count + 1)
+    ]
+    answer = page(0, has_next=has_next)
+    answer["_embedded"]["leads"] = rows
+    return 200, answer
+
+
+def test_a_page_of_the_lists_form_comes_packed(server: Scripted) -> None:
+    client, form = server.says(leads(1), leads(3, has_next=True)), PageForm(LEADS, "leads", {})
+    first = client.get("leads", {"limit": 250}, form)
+    assert first.packed is None
+    assert [row["id"] for row in first.rows] == [1]
+    second = client.get("leads", {"limit": 250}, form)
+    assert second.packed is not None
+    assert list(second.packed.ids) == [1, 2, 3]
+    assert (second.rows, second.has_next) == ([], True)
+    assert second.server_now == second.packed.received_at == first.server_now
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        leads(1, {"contacts": [{"id": 2, "_links": {"self": {}, "next": {}}}]}),
+        (200, json.dumps(leads(1)[1]).replace('"id"', '"_li\\u006eks": 1, "id"').encode()),
+        leads(0),
+        (200, {"_links": {}, "_embedded": {"leads": [{"id": "1"}]}}),
+    ],
+)
+def test_a_page_of_another_form_comes_as_rows(server: Scripted, answer: tuple[int, Any]) -> None:
+    client, form = server.says(leads(1), answer), PageForm(LEADS, "leads", {})
+    client.get("leads", {"limit": 250}, form)
+    found = client.get("leads", {"limit": 250}, form)
+    expected = answer[1] if isinstance(answer[1], dict) else json.loads(answer[1])
+    assert (found.packed, found.rows) == (None, expected["_embedded"]["leads"])
+
+
+def test_a_broken_page_of_the_lists_form_is_asked_for_again(
+    server: Scripted, waits: list[float]
+) -> None:
+    broken = json.dumps(leads(2)[1]).encode()[:-1]
+    client, form = server.says(leads(1), (200, broken), leads(2)), PageForm(LEADS, "leads", {})
+    client.get("leads", {"limit": 250}, form)
+    found = client.get("leads", {"limit": 250}, form)
+    assert found.packed is not None
+    assert len(found.packed) == 2
+    assert len(waits) == 1
+
+
+def test_fifty_rows_in_place_of_more_are_told_of_packed_ones_too(server: Scripted) -> None:
+    client, form = server.says(leads(1), leads(50, has_next=True)), PageForm(LEADS, "leads", {})
+    client.get("leads", {"limit": 250}, form)
+    with pytest.raises(AmoError, match="50"):
+        client.get("leads", {"limit": 250}, form)
+    assert client.short_pages == 1
 
 
 def test_an_answer_without_content_has_no_rows(server: Scripted) -> None:

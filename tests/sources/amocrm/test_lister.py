@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +19,7 @@ from sources.amocrm.extraction import AmoExtraction
 from sources.amocrm.lister import Lister
 from sources.amocrm.lists import LISTS
 from sources.connection import Cut, Request, Tally
+from sources.packing import PageForm
 
 NOON = dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC)
 LEADS = next(entity for entity in LISTS if entity.name == "leads")
@@ -103,3 +106,51 @@ def test_pages_without_new_rows_are_not_parsed(parsed_sizes: list[int]) -> None:
     assert sum(len(table) for table in tables if table is not None) == 1
     assert parsed_sizes == [1]
     assert tally.received == {"leads": 1}
+
+
+def packed(ids: Iterable[int], second: int = 0) -> Answer:
+    """The same page, packed."""
+    answer = page(ids, second)
+    form = PageForm(LEADS.table, "leads", {})
+    form.learn(answer.rows)
+    text = json.dumps({"_links": {}, "_embedded": {"leads": answer.rows}}).encode()
+    rows = form.read(text, answer.server_now)
+    assert rows is not None
+    return replace(answer, rows=[], packed=rows)
+
+
+def test_packed_pages_and_others_become_one_table(parsed_sizes: list[int]) -> None:
+    tables, tally = read(
+        [packed([5, 6]), page([4, 5]), packed([3, 2, 3], 1), packed([4, 2]), page([1, 2], 1)]
+    )
+    (table,) = tables
+    assert table is not None
+    seconds = [(at - NOON).seconds for at in table.column("received_at").to_pylist()]
+    assert sorted(zip(table.column("id").to_pylist(), seconds, strict=True)) == [
+        *((1, 1), (2, 1), (3, 1), (4, 0), (5, 0), (6, 0))
+    ]
+    assert parsed_sizes == [1, 1]
+    assert tally.received == {"leads": 6}
+    assert tally.quarantined == {"leads": 0}
+
+
+def test_a_full_table_of_packed_pages_does_not_wait_for_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lister, "ROWS_PER_TABLE", 4)
+    tables, _ = read([packed(range(first, first + 2)) for first in range(1, 11, 2)])
+    assert [len(table) for table in tables if table is not None] == [4, 4, 2]
+
+
+def test_packed_pages_before_an_error_are_received() -> None:
+    def pages() -> Iterator[Answer]:
+        yield packed([2, 3])
+        raise AmoError("gone")
+
+    tables, tally = read(pages())
+    table = next(tables)
+    assert table is not None
+    assert table.column("id").to_pylist() == [2, 3]
+    assert tally.received == {"leads": 2}
+    with pytest.raises(AmoError):
+        next(tables)
