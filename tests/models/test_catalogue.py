@@ -51,7 +51,8 @@ COLUMNS_WITH_VALUES = {
 """Outside of the reports; inside every column with listed values is one."""
 
 SHARED_COLUMNS = {
-    "activity_points", "answered_count", "calls_count", "calls_per_won_deal", "card_type",
+    "activity_points", "answered_count", "call_view", "calls_count", "calls_per_won_deal",
+    "card_type",
     "card_url", "client_url", "complete_days_count", "confidence", "correlation", "cost_amount",
     "current_card_url", "cycle_days_mean", "cycle_days_median", "department_name",
     "drop_share", "employee_name", "ends_on", "entry_step_number", "expected_amount",

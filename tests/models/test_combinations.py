@@ -99,7 +99,8 @@ def test_marts_hold_what_there_is(company: Settings) -> None:
         "fct_deals": int(has_deal),
         "fct_stage_visits": 2 * has_deal,
         "fct_calls": has_call,
-        "fct_data_quality_issues": 0,
+        # Nobody knows since when one of the account's users has left.
+        "fct_data_quality_issues": int(company.company == "amocrm"),
     }
     assert load == [(has_call,)]
 
@@ -126,5 +127,6 @@ def test_the_gate_judges_what_there_is(company: Settings) -> None:
         found = outcomes(connection)
         verdict = judge(connection)
         assert require_open(connection).build_number == verdict.build_number
-    assert [outcome.check_name for outcome in found if not outcome.has_passed] == []
+    told = ["no_dismissed_account_acts"] if company.company == "amocrm" else []
+    assert [outcome.check_name for outcome in found if not outcome.has_passed] == told
     assert (verdict.is_open, verdict.reasons) == (True, "")

@@ -420,19 +420,19 @@ def test_the_company_chooses_what_reports_do_with_shared_lines(
             "select segment_type, sum(calls_count), sum(shared_line_count) "
             "from metrics.metric_call_load__by_stage group by 1"
         ).fetchall()
-        (sentence,) = connection.execute(
-            "select sentence from intermediate.int_shared_line_findings where record_id = '104'"
+        (finding,) = connection.execute(
+            "select finding from intermediate.int_shared_line_findings where record_id = '104'"
         ).fetchall()
     # Whatever reports do, totals stay, and so does what the systems say of the talker.
     assert len({(calls, shared) for _, calls, shared in totals}) == 1
     if rule == "hold_back":
         assert by_talker == [("(shared line)", 8, 8, 0)]
-        assert "hold them back" in sentence[0]
+        assert finding == ("shared_extension_hold_back",)
         return
     assert {value.partition(" [")[0] for value, *_ in by_talker} == {"Anna Test", "Vera Test"}
     assert sum(shared for _, _, shared, _ in by_talker) == 8
     assert all(shared == spread for _, _, shared, spread in by_talker)
-    assert "spread them" in sentence[0]
+    assert finding == ("shared_extension_spread",)
 
 
 def random_calls(rng: random.Random, count: int) -> list[PhoneCall]:

@@ -681,6 +681,6 @@ def test_codes_that_nobody_knows_are_reported(ask: Ask) -> None:
 def test_calls_of_one_id_in_crm_and_telephony_are_told_apart(ask: Ask) -> None:
     found = ask(
         "select record_id from marts.fct_data_quality_issues "
-        "where rule_id = 'Q3' and source_key = 'bitrix24:main' order by all"
+        "where rule_id = 'Q3' and entity = 'call' and source_key = 'bitrix24:main' order by all"
     )
     assert found == [("4",), ("4 (generic:other)",)]

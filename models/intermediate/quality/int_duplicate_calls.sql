@@ -2,13 +2,7 @@
 -- within `duplicate_call_seconds` while the first was going on, and as long up to as many seconds.
 with calls as (
     select
-        call_key,
-        source_key,
-        phone_e164,
-        direction,
-        talker_employee_key,
-        started_at,
-        total_seconds,
+        *,
         {{ shown_call_id() }} as shown_id
     from {{ ref('fct_calls') }}
     where is_external and phone_e164 is not null
@@ -18,13 +12,28 @@ rules as (
     select * from {{ ref('stg_company__quality_rules') }}
 ),
 
+judged as (
+    select
+        calls.call_key,
+        calls.source_key,
+        calls.phone_e164,
+        calls.direction,
+        calls.talker_employee_key,
+        calls.started_at,
+        calls.total_seconds,
+        calls.shown_id,
+        rules.duplicate_call_seconds
+    from calls
+    cross join rules
+),
+
 followed as (
     select
         *,
         lag(started_at) over earlier as earlier_started_at,
         lag(total_seconds) over earlier as earlier_total_seconds,
         lag(shown_id) over earlier as earlier_shown_id
-    from calls
+    from judged
     window earlier as (
         partition by source_key, phone_e164, direction, talker_employee_key
         order by started_at, call_key
@@ -39,11 +48,10 @@ select
     followed.started_at,
     followed.talker_employee_key
 from followed
-cross join rules
 where
     {{ epoch_second('followed.started_at') }} - {{ epoch_second('followed.earlier_started_at') }}
-    <= rules.duplicate_call_seconds
+    <= followed.duplicate_call_seconds
     and {{ epoch_second('followed.started_at') }}
     < {{ epoch_second('followed.earlier_started_at') }} + followed.earlier_total_seconds
     and abs(followed.total_seconds - followed.earlier_total_seconds)
-    <= rules.duplicate_call_seconds
+    <= followed.duplicate_call_seconds

@@ -22,8 +22,12 @@ call_codes as (
     select * from {{ ref('int_unknown_call_codes') }}
 ),
 
+-- One row, joined on what is always so: a comparison with it alone would be a nested loop.
 rules as (
-    select * from {{ ref('stg_company__quality_rules') }}
+    select
+        *,
+        true as is_set
+    from {{ ref('stg_company__quality_rules') }}
 ),
 
 last_weeks as (
@@ -53,7 +57,8 @@ q9_methods_moved as (
             'count': 'last_weeks.all_calls_count',
         }) }} as facts
     from last_weeks
-    cross join rules
+    inner join rules
+        on (last_weeks.age = 1) = rules.is_set
     where
         last_weeks.age = 1
         and last_weeks.all_calls_count >= rules.share_calls_min
@@ -81,7 +86,8 @@ q9_unknown_numbers as (
             'connection': 'last_weeks.source_key',
         }) }} as facts
     from last_weeks
-    cross join rules
+    inner join rules
+        on (last_weeks.age = 1) = rules.is_set
     where
         last_weeks.age = 1
         and last_weeks.match_method = 'unknown_number'
@@ -120,7 +126,8 @@ q16_absurd_length as (
             'hours': 'round(calls.total_seconds / 3600.0, 1)',
         }) }} as facts
     from calls
-    cross join rules
+    inner join rules
+        on (calls.total_seconds > 0) = rules.is_set
     where calls.total_seconds > rules.long_call_hours * 3600
 ),
 

@@ -154,7 +154,7 @@ q2_open_tasks as (
         and former_employees.current_reporting_key = {{ former_employees_key() }}
 ),
 
--- Since when is not known: whether an account acted too late neither.
+-- Since when is not known: told once, and each of their calls as one under such an account.
 q3_day_unknown as (
     select
         'Q3' as rule_id,
@@ -182,16 +182,14 @@ q3_calls as (
             'record': 'calls.shown_id',
             'day': 'calls.started_on',
             'employee': 'former_employees.employee_name',
-            'former_from': 'former_employees.former_from_on',
+            'former_from': "coalesce(former_employees.dismissed_on::varchar, '?')",
         }) }} as facts
     from calls
     inner join former_employees
         on calls.talker_employee_key = former_employees.employee_key
     left join cards
         on calls.card_key = cards.card_key
-    where
-        former_employees.former_from_on <= calls.started_on
-        and former_employees.former_from_on > date '1900-01-01'
+    where former_employees.former_from_on <= calls.started_on
 ),
 
 -- What robots do under an account comes by the hundred: told once for the account.

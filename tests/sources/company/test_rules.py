@@ -74,7 +74,18 @@ def test_a_name_and_a_zone_and_a_connection_are_enough(company: Write) -> None:
         "contact_seconds": 10,
         "shared_lines": "count",
     }
-    assert rules.quality.model_dump() == {"mass_move_cards": 20, "mass_move_minutes": 5}
+    assert rules.quality.model_dump() == {
+        "mass_move_cards": 20,
+        "mass_move_minutes": 5,
+        "required_card_fields": [],
+        "long_call_hours": 4,
+        "duplicate_call_seconds": 5,
+        "method_share_move": 0.1,
+        "unknown_number_share": 0.5,
+        "share_calls_min": 50,
+        "stale_hours": 36,
+        "usual_rows_min": 10,
+    }
     assert rules.reports.model_dump() == {
         "forgotten_days": 20,
         "open_cards_limit": 60,
@@ -132,6 +143,14 @@ def test_every_rule_can_be_set(company: Write) -> None:
                 "[quality]",
                 "mass_move_cards = 3",
                 "mass_move_minutes = 60",
+                'required_card_fields = ["owner", "grade"]',
+                "long_call_hours = 2.5",
+                "duplicate_call_seconds = 9",
+                "method_share_move = 0.2",
+                "unknown_number_share = 0.6",
+                "share_calls_min = 7",
+                "stale_hours = 48",
+                "usual_rows_min = 3",
                 "[reports]",
                 "forgotten_days = 7",
                 "open_cards_limit = 25",
@@ -183,7 +202,18 @@ def test_every_rule_can_be_set(company: Write) -> None:
         "00:00-24:00",
         "10:30-14:00",
     )
-    assert list(rules.quality.model_dump().values()) == [3, 60]
+    assert list(rules.quality.model_dump().values()) == [
+        3,
+        60,
+        ["owner", "grade"],
+        2.5,
+        9,
+        0.2,
+        0.6,
+        7,
+        48,
+        3,
+    ]
     assert rules.publish.keep_generations == 7
     assert list(rules.connections.bitrix24) == ["main", "second_portal"]
     assert rules.segments["product"]["bitrix24"] == "UF_CRM_PRODUCT"
