@@ -38,9 +38,10 @@ by_week as (
     from calls
     inner join dates
         on calls.started_on = dates.date_day
-    inner join current_weeks
+    left join current_weeks
         on calls.source_key = current_weeks.source_key
-        and dates.week_start_on <> current_weeks.week_start_on
+        and dates.week_start_on = current_weeks.week_start_on
+    where current_weeks.week_start_on is null
     group by calls.source_key, dates.week_start_on, calls.match_method
 ),
 
