@@ -118,11 +118,16 @@ def model_assets(settings: Settings, manifest: Path) -> AssetsDefinition:
 
 
 def _with_row_count(event: Any, raw_event: Mapping[str, Any]) -> Any:
-    """A materialised table's event with the rows that dbt's log told (tell_shape)."""
-    told = re.fullmatch(r"(?:[\d,]+ of )?([\d,]+) rows", str(raw_event["data"].get("status", "")))
+    """A table's event with the rows that dbt's log told: tell_shape, or dbt itself of a seed."""
+    data = raw_event["data"]
+    # dbt calls a seed's own message by another name than a model's.
+    message = str(data.get("result_message") or data.get("status"))
+    told = re.fullmatch(r"(?:(?:[\d,]+ of )?([\d,]+) rows|INSERT (\d+))", message)
     if not isinstance(event, Output) or not told:
         return event
-    return event.with_metadata({**event.metadata, ROW_COUNT: int(told[1].replace(",", ""))})
+    return event.with_metadata(
+        {**event.metadata, ROW_COUNT: int((told[1] or told[2]).replace(",", ""))}
+    )
 
 
 def dbt_resource() -> DbtCliResource:

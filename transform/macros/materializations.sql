@@ -60,10 +60,12 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- Tells the run's log what a table or view has: rows, and columns that no yml file lists. -#}
-{% macro tell_shape(relation, built_count=none) -%}
-    {%- if flags.LOG_FORMAT == 'json' and not config.get('contract').enforced -%}
-        {#- Read by dagster-dbt, as its package's log_column_level_metadata would write it. -#}
+{#-
+    Tells Dagster the columns of a table or view that no contract lists: in a log for machines, in
+    the form that dagster-dbt reads.
+-#}
+{% macro tell_columns(relation) -%}
+    {%- if execute and flags.LOG_FORMAT == 'json' and not config.get('contract').enforced -%}
         {%- set columns = {} -%}
         {%- for column in adapter.get_columns_in_relation(relation) -%}
             {%- do columns.update({column.name: {
@@ -73,6 +75,11 @@
         {%- endfor -%}
         {%- do log(tojson({'columns': columns}), info=true) -%}
     {%- endif -%}
+{%- endmacro %}
+
+{#- Tells the run's log what a table or view has: its columns, and how many rows a table has. -#}
+{% macro tell_shape(relation, built_count=none) -%}
+    {%- do tell_columns(relation) -%}
     {%- if relation.type == 'table' -%}
         {%- set rows_count = run_query('select count(*) from ' ~ relation).rows[0][0] | int -%}
         {%- do store_raw_result(

@@ -29,7 +29,7 @@ stages as (
 
 dates as (
     select * from {{ ref('dim_dates') }}
-    where {{ of_touched('days', 'date_day') }}
+    where {{ of_touched('dates', 'date_day') }}
 ),
 
 connections as (
@@ -70,7 +70,7 @@ summed as (
         count(*) filter (where talk_seconds between 40 and 119) as talk_40_to_119_count,
         count(*) filter (where talk_seconds >= 120) as talk_120_plus_count
     from calls
-    where {{ of_touched('days', 'started_on') }}
+    where {{ of_touched('days', 'started_on') }} or {{ of_touched('sources', 'source_key') }}
     group by all
 ),
 

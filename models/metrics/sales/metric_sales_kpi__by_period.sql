@@ -119,6 +119,7 @@ sums as (
             ])) }}
             or {{ of_touched('stretches', stretch_key('days_of_stretches')) }}
             or {{ of_touched('employees', 'keyed.slice_key') }}
+            or {{ of_touched('sources', 'keyed.source_key') }}
         )
     group by all
 ),
@@ -440,6 +441,7 @@ asked as (
             ])) }}
             or {{ of_touched('periods', 'grid.period_key') }}
             or {{ of_touched('employees', 'grid.slice_key') }}
+            or {{ of_touched('sources', 'grid.source_key') }}
         )
 ),
 

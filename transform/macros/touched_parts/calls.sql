@@ -56,12 +56,19 @@
         inner join dim_dates as dates
             on first_days.first_on <= dates.date_day and connections.as_of_on >= dates.date_day
     {%- endset -%}
-    {%- set stages -%}
-        select stage_key, source_key, pipeline_key, stage_name, stage_position, is_listed
+    {%- set sources -%}
+        select
+            source_key,
+            {{ part_key([
+                'stage_key', 'pipeline_key', 'stage_name', 'stage_position', 'is_listed',
+            ]) }} as said
         from dim_stages
-    {%- endset -%}
-    {%- set pipelines -%}
-        select pipeline_key, pipeline_name, pipeline_role, is_listed, is_archived
+        union all
+        select
+            source_key,
+            {{ part_key([
+                'pipeline_key', 'pipeline_name', 'pipeline_role', 'is_listed', 'is_archived',
+            ]) }}
         from dim_pipelines
     {%- endset -%}
     {%- set touched_days -%}
@@ -69,16 +76,26 @@
         union all
         select date_day from changed_dense_days
     {%- endset -%}
+    {#- Of a touched source every day. -#}
+    {%- set touched_dates -%}
+        {{ touched_days }}
+        union all
+        select date_day from dim_dates where exists (select 1 from changed_sources)
+    {%- endset -%}
     {{ return({
         'made_of': {
             'calls': {'by': ['started_on'], 'rows': calls},
             'dense_days': {'by': ['date_day'], 'rows': dense_days},
-            'stages': {'rows': stages},
-            'pipelines': {'rows': pipelines},
+            'sources': {'by': ['source_key'], 'rows': sources},
             'segments': {'rows': 'select distinct segment_type from stg_company__segments'},
         },
-        'touched': {'days': touched_days},
-        'is_touched': of_touched('days', 'called_on'),
+        'touched': {
+            'days': touched_days,
+            'dates': touched_dates,
+            'sources': 'select source_key as part from changed_sources',
+        },
+        'is_touched': of_touched('days', 'called_on') ~ ' or '
+            ~ of_touched('sources', 'source_key'),
     }) }}
 {%- endmacro %}
 

@@ -78,10 +78,11 @@
             on open_cards.card_key = cards.card_key
     {%- endset -%}
     {%- set roles -%}
-        select pipeline_key, null as stage_key, pipeline_role, null as stage_roles
+        select pipeline_key, null as stage_key, null as stage_roles
         from dim_pipelines
+        where pipeline_role = 'ignore'
         union all
-        select null, stage_key, null, stage_roles from dim_stages
+        select null, stage_key, stage_roles from dim_stages where stage_roles is not null
     {%- endset -%}
     {%- set is_touched -%}
         case
@@ -254,20 +255,31 @@
         left join dim_sellers as sellers
             on employees.employee_key = sellers.employee_key
     {%- endset -%}
-    {%- set pipelines -%}
-        select pipeline_key, source_key, pipeline_name, pipeline_role, is_listed, is_archived
-        from dim_pipelines
-    {%- endset -%}
-    {#- Of numbers that describe now the first day is always today. -#}
-    {%- set first_days -%}
+    {#- Pipelines and their sets of stages, and the first days of numbers: of what describes now the
+        first day is always today. -#}
+    {%- set sources -%}
         select
             source_key,
-            case when metric_name in (select known_by from kpi_definitions) then metric_name end
-                as known_by,
-            min(happened_on) as first_on
-        from metric_daily_sums__by_slice
-        where slice_type = 'pipeline'
-        group by all
+            {{ part_key([
+                'pipeline_key', 'pipeline_name', 'pipeline_role', 'is_listed', 'is_archived',
+            ]) }} as said
+        from dim_pipelines
+        union all
+        select source_key, {{ part_key(['pipeline_key', 'changed_on']) }}
+        from dim_stage_set_versions
+        where is_break
+        union all
+        select source_key, {{ part_key(['known_by', 'min(happened_on)']) }}
+        from (
+            select
+                source_key,
+                happened_on,
+                case when metric_name in (select known_by from kpi_definitions) then metric_name end
+                    as known_by
+            from metric_daily_sums__by_slice
+            where slice_type = 'pipeline'
+        )
+        group by source_key, known_by
     {%- endset -%}
     {%- set touched_slice_periods -%}
         select {{ part_key(['slice', 'period_key']) }} as part from ({{ changed_slice_periods() }})
@@ -303,6 +315,7 @@
         {{ of_touched('slice_periods', part_key([slice_of_row, 'period_key'])) }}
         or {{ of_touched('periods', 'period_key') }}
         or {{ of_touched('employees', 'coalesce(reporting_employee_key, 0)') }}
+        or {{ of_touched('sources', 'source_key') }}
     {%- endset -%}
     {{ return({
         'made_of': {
@@ -311,15 +324,14 @@
             'periods': {'by': ['period_key'], 'rows': 'select * from dim_periods'},
             'known': {'by': ['period_key'], 'rows': known},
             'employees': {'by': ['employee_key'], 'rows': employees},
-            'pipelines': {'rows': pipelines},
-            'stage_sets': {'rows': 'select * from dim_stage_set_versions where is_break'},
+            'sources': {'by': ['source_key'], 'rows': sources},
             'definitions': {'rows': 'select * from kpi_definitions'},
-            'first_days': {'rows': first_days},
         },
         'touched': {
             'slice_periods': touched_slice_periods,
             'periods': touched_periods,
             'employees': 'select employee_key as part from changed_employees',
+            'sources': 'select source_key as part from changed_sources',
             'slice_stretches': touched_slice_stretches,
             'stretches': touched_stretches,
         },
