@@ -78,11 +78,32 @@
             on open_cards.card_key = cards.card_key
     {%- endset -%}
     {%- set roles -%}
-        select pipeline_key, null as stage_key, null as stage_roles
+        select pipeline_key, null::bigint as stage_key, pipeline_role as said
         from dim_pipelines
         where pipeline_role = 'ignore'
+        {%- for role in ['key', 'proposal'] %}
         union all
-        select null, stage_key, stage_roles from dim_stages where stage_roles is not null
+        select null, stage_key, '{{ role }}'
+        from dim_stages
+        where {{ has_role('stage_roles', role) }}
+        {%- endfor %}
+    {%- endset -%}
+    {%- set touched_events -%}
+        select part from changed_events
+        {%- for table, card_key, happened_on in [
+            ('fct_stage_visits', 'card_key', 'entered_on'),
+            ('fct_deal_creations', 'deal_key', 'created_on'),
+            ('fct_deal_closes', 'deal_key', 'closed_on'),
+        ] %}
+        union all
+        select {{ card_or_day(card_key, happened_on) }}
+        from {{ table }}
+        where
+            pipeline_key in (select pipeline_key from changed_roles where stage_key is null)
+            {%- if table == 'fct_stage_visits' %}
+            or stage_key in (select stage_key from changed_roles where pipeline_key is null)
+            {%- endif %}
+        {%- endfor %}
     {%- endset -%}
     {%- set is_touched -%}
         case
@@ -95,10 +116,10 @@
         'made_of': {
             'events': {'by': ['part'], 'rows': events},
             'now': {'by': ['card_key'], 'rows': now},
-            'roles': {'rows': roles},
+            'roles': {'by': ['pipeline_key', 'stage_key'], 'rows': roles},
         },
         'touched': {
-            'events': 'select part from changed_events',
+            'events': touched_events,
             'now': 'select card_key as part from changed_now',
         },
         'is_touched': is_touched,
