@@ -103,7 +103,7 @@ docs-quality: $(STAMP) ## Write the quality rules' page, docs/data-quality.md, f
 	@$(RUN) rulebook
 
 test: $(STAMP) test-servers ## All tests but the long ones
-	@.venv/bin/pytest -m "not long" $(PARALLEL) $(ARGS)
+	@.venv/bin/pytest -m "not long" --durations 40 --durations-min 5 $(PARALLEL) $(ARGS)
 
 test-long: $(STAMP) ## The long tests: 1,500 random portals, the whole fault matrix and 30 kill points of each CRM, a large company
 	@.venv/bin/pytest -m long $(PARALLEL) $(ARGS)
