@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import shutil
 import stat
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from sources import archive
 from sources.archive import ArchivedTable, restore, verify, write_archive
 from sources.bitrix24.history import ARCHIVED, VERSIONED
 from sources.demo.store import PortalStore
-from sources.derived.kept import FORECASTS
+from sources.derived.kept import FINDING_EVENTS, FORECASTS
 from sources.errors import CallfunnelError
 from sources.history import observe
 from tests.support.companies import load_portal, make_company, raw_count, warehouse
@@ -271,6 +272,43 @@ def test_kept_forecasts_come_back(settings: Settings) -> None:
     with warehouse(settings) as opened:
         rows = opened.execute("from raw_derived.forecasts order by made_on").fetchall()
     assert [list(row) for row in rows] == [forecast(day, day) for day in range(2)]
+
+
+def test_kept_findings_come_back(settings: Settings) -> None:
+    """Of two builds at one as-of too: the second's events are as old as archived ones."""
+    noon = NOON + dt.timedelta(days=1)
+    events = [
+        (1, "found", noon, 11, {"count": "3"}),
+        (2, "gone", noon, 11, {}),
+        (3, "found", noon + dt.timedelta(days=1), 12, {"employee": "Ольга"}),
+    ]
+    settings.make_folders()
+    with warehouse(settings, read_only=False) as opened:
+        opened.execute(
+            "create schema raw_derived; create table raw_derived.finding_events ("
+            "event_number bigint, event varchar, happened_at timestamptz, source_key varchar, "
+            "issue_key bigint, facts varchar)"
+        )
+        for number, event, happened_at, issue_key, facts in events:
+            opened.execute(
+                "insert into raw_derived.finding_events values (?, ?, ?, 'bitrix24:main', ?, ?)",
+                [number, event, happened_at, issue_key, json.dumps(facts, ensure_ascii=False)],
+            )
+            written = write_archive(
+                opened,
+                archive_of(settings),
+                "raw_derived",
+                "bitrix24:main",
+                NOON + dt.timedelta(days=3),
+                [FINDING_EVENTS],
+                system="derived",
+            )
+            assert written == {"finding_events": 1}
+    settings.warehouse.unlink()
+    assert back(settings) == {"raw_derived.finding_events": 3}
+    with warehouse(settings) as opened:
+        rows = opened.execute("from raw_derived.finding_events order by event_number").fetchall()
+    assert [(*row[:3], row[4], json.loads(row[5])) for row in rows] == events
 
 
 def ids(settings: Settings, table: str) -> set[int]:
