@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -34,38 +34,20 @@ from tests.reference.reports import (
     wins_by_talk,
     work_now,
 )
-from tests.support.companies import warehouse
+from tests.support.demo_facts import Ask, asking, facts_of
 
-MAIN = "bitrix24:main"
-TABLES = (
-    "dim_cards", "dim_dates", "dim_employees", "dim_pipelines", "dim_sellers", "dim_stages",
-    "fct_calls", "fct_deal_closes", "fct_deals", "fct_leads", "fct_payments", "fct_requests",
-    "fct_stage_visits", "fct_touches",
-)  # fmt: skip
 FORGOTTEN_DAYS, LIMIT = 20, 60
 """Defaults of SPEC.md, which the company leaves as they are."""
-
-Ask = Callable[[str], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
 def ask(demo_run: DemoRun) -> Ask:
-    def rows(sql: str) -> list[dict[str, Any]]:
-        with warehouse(demo_run.settings) as connection:
-            found = connection.execute(sql)
-            names = [column[0] for column in found.description or []]
-            return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-
-    return rows
+    return asking(demo_run.settings)
 
 
 @pytest.fixture(scope="module")
 def facts(ask: Ask) -> Facts:
-    (now,) = ask(f"select max(cut_at) as at from raw_bitrix24.load_log where source_key = '{MAIN}'")
-    as_of = now["at"].astimezone(dt.UTC).replace(tzinfo=None)
-    (today,) = ask("select date_day from marts.dim_dates where is_as_of_day")
-    tables = {table: ask(f"select * from marts.{table}") for table in TABLES}
-    return Facts(tables, as_of, today["date_day"])
+    return facts_of(ask)
 
 
 def without_zeros(found: Mapping[Any, Any]) -> dict[Any, Any]:
