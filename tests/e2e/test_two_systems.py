@@ -142,7 +142,10 @@ def start_without_leads(path: Path) -> None:
                 writer.writerow({**row, "step_number": number})
 
 
-@pytest.fixture(scope="module", params=["demo", "helpdesk"])
+DEMO = pytest.param("demo", marks=pytest.mark.long)
+
+
+@pytest.fixture(scope="module", params=[DEMO, "helpdesk"])
 def both(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Settings, Settings]:
@@ -205,7 +208,7 @@ def test_every_mart_and_metric_is_equal(both: tuple[Settings, Settings]) -> None
     assert differences(bitrix24, amocrm, NOT_COMPARED) == {}
 
 
-@pytest.mark.parametrize("both", ["demo"], indirect=True)
+@pytest.mark.parametrize("both", [DEMO], indirect=True)
 def test_the_exchange_is_merged_with_either(both: tuple[Settings, Settings]) -> None:
     """Were the same pairs not found, or none, the marts could still be equal."""
     for settings in both:

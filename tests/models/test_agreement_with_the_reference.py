@@ -130,6 +130,7 @@ def test_the_random_portals_reach_every_way_of_owning_and_leaving(
     assert min(rows[-1] for rows in (*credited, *left, *made)) >= 3, (credited, left, made)
 
 
+@pytest.mark.long
 def test_the_tables_do_not_depend_on_the_zone_of_the_process(
     random_companies: RandomCompanies,
 ) -> None:

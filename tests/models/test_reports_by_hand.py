@@ -124,6 +124,7 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return built_company(
         tmp_path_factory.mktemp("by_hand"),
         {"main": portal},
+        environment={"DBT_WRITE_JSON": "true"},
         files=FILES,
         reports={"health_cards_min": 1, "graveyard_days": 29},
     )

@@ -19,6 +19,7 @@ def built_company(
     root: Path,
     portals: Mapping[str, Callable[[Path], PortalStore]],
     arguments: Sequence[str] = WITHOUT_TESTS,
+    environment: Mapping[str, str] | None = None,
     **rules: Any,
 ) -> Settings:
     """A company that works in Bitrix24 alone, as one load leaves it, and built.
@@ -27,6 +28,7 @@ def built_company(
         root: where everything is written.
         portals: what makes each portal at a path, by connection.
         arguments: of dbt build.
+        environment: of dbt build, besides its own.
         rules: what `make_company` takes besides.
     """
     settings = make_company(root, connections=tuple(portals), **rules)
@@ -38,5 +40,5 @@ def built_company(
         }
         write_raw(stack.enter_context(duckdb.connect(str(settings.warehouse))), stores)
     load_company_rules(settings)
-    dbt_build(settings, *arguments)
+    dbt_build(settings, *arguments, environment=environment)
     return settings
