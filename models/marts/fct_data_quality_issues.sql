@@ -53,26 +53,27 @@ earlier_builds as (
     where event = 'seen'
 ),
 
+-- Numbers of events, not what these tell: a million wide groups would not fit into memory.
 kept as (
     select
         issue_key,
         min(happened_at) as first_seen_at,
         count(*) filter (where event = 'found') as found_count,
-        max_by(event, event_number) as last_event,
+        max(event_number) filter (where event = 'found') as found_event_number,
+        max(event_number) filter (where event = 'gone') as gone_event_number,
         max(happened_at) filter (where event = 'found') as last_found_at,
         max(happened_at) filter (where event = 'gone') as closed_at,
-        max(last_seen_at) as last_seen_at,
-        max_by(rule_id, event_number) filter (where event = 'found') as rule_id,
-        max_by(finding, event_number) filter (where event = 'found') as finding,
-        max_by(source_key, event_number) filter (where event = 'found') as source_key,
-        max_by(entity, event_number) filter (where event = 'found') as entity,
-        max_by(record_id, event_number) filter (where event = 'found') as record_id,
-        max_by(employee_key, event_number) filter (where event = 'found') as employee_key,
-        max_by(card_url, event_number) filter (where event = 'found') as card_url,
-        max_by(facts, event_number) filter (where event = 'found') as facts
+        max(last_seen_at) as last_seen_at
     from kept_events
     where event in ('found', 'gone')
     group by issue_key
+),
+
+known as (
+    select
+        *,
+        coalesce(gone_event_number > found_event_number, false) as was_gone
+    from kept
 ),
 
 open_now as (
@@ -81,38 +82,37 @@ open_now as (
         {% for column in told %}
         findings.{{ column }},
         {% endfor %}
-        coalesce(kept.first_seen_at, as_of.report_as_of_at) as first_seen_at,
+        coalesce(known.first_seen_at, as_of.report_as_of_at) as first_seen_at,
         as_of.report_as_of_at as last_seen_at,
         null::timestamp as closed_at,
         case
-            when kept.last_event = 'gone' then as_of.report_as_of_at
-            when kept.found_count > 1 then kept.last_found_at
+            when known.was_gone then as_of.report_as_of_at
+            when known.found_count > 1 then known.last_found_at
         end as reopened_at
     from findings
     cross join as_of
-    left join kept
-        on findings.issue_key = kept.issue_key
+    left join known
+        on findings.issue_key = known.issue_key
 ),
 
 gone as (
     select
-        kept.issue_key,
+        known.issue_key,
         {% for column in told %}
-        kept.{{ column }},
+        kept_events.{{ column }},
         {% endfor %}
-        kept.first_seen_at,
-        case
-            when kept.last_event = 'gone' then kept.last_seen_at
-            else earlier_builds.last_seen_at
-        end as last_seen_at,
-        case when kept.last_event = 'gone' then kept.closed_at else as_of.report_as_of_at end
-            as closed_at,
-        case when kept.found_count > 1 then kept.last_found_at end as reopened_at
-    from kept
+        known.first_seen_at,
+        case when known.was_gone then known.last_seen_at else earlier_builds.last_seen_at end
+            as last_seen_at,
+        case when known.was_gone then known.closed_at else as_of.report_as_of_at end as closed_at,
+        case when known.found_count > 1 then known.last_found_at end as reopened_at
+    from known
     cross join as_of
     cross join earlier_builds
+    inner join kept_events
+        on known.found_event_number = kept_events.event_number
     left join findings
-        on kept.issue_key = findings.issue_key
+        on known.issue_key = findings.issue_key
     where findings.issue_key is null
 ),
 

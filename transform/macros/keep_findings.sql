@@ -32,7 +32,8 @@ insert into raw_derived.finding_events
 with kept as (
     select
         issue_key,
-        max_by(event, event_number) as last_event
+        max(event_number) filter (where event = 'gone')
+        is not distinct from max(event_number) as is_gone
     from raw_derived.finding_events
     where event in ('found', 'gone')
     group by issue_key
@@ -53,7 +54,7 @@ news as (
         on issues.issue_key = findings.issue_key
     left join kept
         on issues.issue_key = kept.issue_key
-    where issues.closed_at is null and kept.last_event is distinct from 'found'
+    where issues.closed_at is null and coalesce(kept.is_gone, true)
     union all by name
     select
         'gone' as event,
@@ -64,7 +65,7 @@ news as (
     from {{ register }} as issues
     inner join kept
         on issues.issue_key = kept.issue_key
-        and kept.last_event = 'found'
+        and not kept.is_gone
     where issues.closed_at is not null
     union all by name
     select
