@@ -272,6 +272,14 @@ class PublishSection(_Strict):
     keep_generations: int = Field(default=3, ge=1, le=365)
 
 
+class UpkeepSection(_Strict):
+    """When the upkeep runs, in the company's zone, and what it leaves."""
+
+    cron: Annotated[str, AfterValidator(_cron)] = "0 3 * * 0"
+    keep_days: int = Field(default=30, ge=7, le=3650)
+    """Runs, logs and packages that are older go."""
+
+
 class CrmSection(_Strict):
     """One account of one CRM: what every CRM has."""
 
@@ -456,6 +464,7 @@ class CompanyRules(_Strict):
     calls: CallsSection = CallsSection()
     working_hours: WorkingHoursSection = WorkingHoursSection()
     publish: PublishSection = PublishSection()
+    upkeep: UpkeepSection = UpkeepSection()
     quality: QualitySection = QualitySection()
     reports: ReportsSection = ReportsSection()
     connections: ConnectionsSection

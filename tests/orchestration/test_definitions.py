@@ -122,6 +122,14 @@ def test_every_step_is_in_the_companys_pool(definitions: Definitions) -> None:
     assert pools == {"acme_warehouse"}
 
 
+def test_every_step_holds_the_companys_lock_also_where_it_runs_alone(
+    definitions: Definitions,
+) -> None:
+    for name in (job_name("acme"), "acme__backfill", "acme__upkeep"):
+        for node in definitions.resolve_job_def(name).graph.node_dict.values():
+            assert "warehouse" in node.definition.required_resource_keys, node.name
+
+
 def test_a_run_that_meets_another_writer_says_who_it_is(
     settings: Settings, definitions: Definitions
 ) -> None:
