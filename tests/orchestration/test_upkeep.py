@@ -256,7 +256,7 @@ def make_warehouse(path: Path, *, bloated: bool = True) -> None:
         connection.execute("checkpoint")
         if bloated:
             connection.execute("drop table padding")
-    path.chmod(0o640)
+    path.chmod(0o600)
 
 
 def everything_in(path: Path) -> dict[str, Any]:
@@ -297,7 +297,7 @@ def test_a_compacted_warehouse_holds_the_same_and_takes_less(settings: Settings)
     assert (done.size_before, done.size_after) == (size, settings.warehouse.stat().st_size)
     assert done.size_after < size / 2
     assert everything_in(settings.warehouse) == before
-    assert settings.warehouse.stat().st_mode & 0o777 == 0o640
+    assert settings.warehouse.stat().st_mode & 0o777 == 0o600
     again = compacted(settings)
     assert not again.has_compacted
     assert again.sentence.startswith("Not compacted: ")
