@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     company_alert_urls: Mapping[str, SecretStr] = Field(
         default_factory=dict, description="further ones by company: COMPANY_ALERT_URLS__<COMPANY>"
     )
+    revision: str = Field(
+        default="", description="of the code, where there is no git to ask: in a container"
+    )
     ui_url: str = Field(
         default="http://127.0.0.1:3000", description="where people open the Dagster UI"
     )
