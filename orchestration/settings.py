@@ -81,7 +81,7 @@ class Settings(BaseSettings):
 
     @property
     def state_dir(self) -> Path:
-        """The manifest of the last complete build, for `--state`."""
+        """The last complete build's manifest, for `--state`; the size of the last compaction."""
         return self.data_dir / "state"
 
     @property

@@ -71,6 +71,7 @@ def upkeep_job(settings: Settings, other_jobs: Collection[str]) -> JobDefinition
             context.log.info(f"Older than {keep_days} days or of no use: {told or 'nothing'}.")
             compaction = compact(
                 settings.warehouse,
+                note=settings.state_dir / "compacted_bytes",
                 temp_dir=settings.temp_dir,
                 memory_limit=settings.memory_limit,
             )
