@@ -36,7 +36,7 @@ REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
 SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
-.PHONY: help setup demo dev run backfill restore authorise doctor alert-test dbt mf docs docs-metrics \
+.PHONY: help setup demo dev run backfill restore upkeep authorise doctor alert-test dbt mf docs docs-metrics \
 	docs-quality summary test \
 	test-long test-servers bench-extract bench-calls bench-transform bench-quality lint format clean
 
@@ -75,6 +75,9 @@ backfill: $(STAMP) ## Read a window again (COMPANY=, ENTITY="deals calls", FROM=
 restore: $(STAMP) ## A new warehouse out of the archive (COMPANY=, FORCE=1 sets an old one aside)
 	@$(RUN) restore --company $(COMPANY) $(if $(FORCE),--force)
 
+upkeep: $(STAMP) ## Remove what old runs have left, compact the warehouse, tell free disk (COMPANY=); weekly by its schedule
+	@$(RUN) upkeep --company $(COMPANY)
+
 authorise: $(STAMP) ## First tokens of a Bitrix24 application or an amoCRM integration (COMPANY=, CONNECTION=, CODE=)
 	@$(RUN) authorise --company $(COMPANY) --connection "$(CONNECTION)" --code "$(CODE)"
 
@@ -108,7 +111,7 @@ test: $(STAMP) test-servers ## All tests but the long ones
 test-long: $(STAMP) ## The long tests: 1,500 random portals, the whole fault matrix and 30 kill points of each CRM, a large company
 	@.venv/bin/pytest -m long $(PARALLEL) $(ARGS)
 
-test-servers: $(STAMP) ## Install MariaDB and PostgreSQL where tests find none (Debian, as root or with sudo)
+test-servers: $(STAMP) ## Install MariaDB, PostgreSQL and systemd where tests find none (Debian, as root or with sudo)
 	@.venv/bin/python -m tests.support.install_servers
 
 bench-extract: $(STAMP) ## Extraction beside other clients, ratios in one run (ARGS="--system amocrm --runs 2")

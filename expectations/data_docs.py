@@ -59,11 +59,25 @@ def write_data_docs(folder: Path, build_number: int, judgements: Sequence[Judgem
         (written / "index.html").write_text(_index(build_number, judgements), encoding="utf-8")
         shutil.rmtree(final, ignore_errors=True)
         written.rename(final)
-        for number in _builds(folder)[BUILDS_KEPT:]:
-            shutil.rmtree(data_docs_page(folder, number).parent)
-        (folder / "index.html").write_text(_builds_index(folder), encoding="utf-8")
+        forget_old_builds(folder)
     except OSError as error:
         logger.warning("the pages of Great Expectations could not be written: %s", error)
+
+
+def forget_old_builds(folder: Path) -> int:
+    """Remove the pages of builds beyond the newest, and of builds broken off; list the others.
+
+    Returns:
+        How many builds' pages went.
+    """
+    if not folder.exists():
+        return 0
+    old = [data_docs_page(folder, number).parent for number in _builds(folder)[BUILDS_KEPT:]]
+    old += folder.glob("build-*.part")
+    for pages in old:
+        shutil.rmtree(pages)
+    (folder / "index.html").write_text(_builds_index(folder), encoding="utf-8")
+    return len(old)
 
 
 def _builds(folder: Path) -> list[int]:

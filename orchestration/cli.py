@@ -129,6 +129,18 @@ def restore(
 
 
 @app.command()
+def upkeep(
+    company: Folder = None,
+) -> None:
+    """Remove what old runs have left, compact the warehouse, tell sizes and free disk."""
+    from orchestration.upkeep.job import upkeep_name
+
+    with _sentences():
+        settings = _prepared(company or read_settings().company)
+        _execute(settings, upkeep_name(settings.company), {})
+
+
+@app.command()
 def authorise(
     connection: Annotated[
         str, typer.Option(help="A connection of the company: its name, or <system>:<name>")

@@ -21,13 +21,14 @@ from orchestration.alerts.sensors import alert_sensors
 from orchestration.assets.load import load_assets
 from orchestration.assets.models import dbt_resource, model_assets
 from orchestration.assets.publish import publish_assets
-from orchestration.backfill import backfill_job
+from orchestration.backfill import backfill_job, backfill_name
 from orchestration.checks.quality import quality_checks
 from orchestration.freshness import freshness_policy
 from orchestration.manifest import manifest_path, read_manifest
 from orchestration.progress import terminal_logger
 from orchestration.resources import Warehouse
 from orchestration.settings import Settings, read_settings
+from orchestration.upkeep.job import upkeep_job, upkeep_schedule
 from sources.company import read_company
 
 
@@ -57,17 +58,19 @@ def definitions_for(settings: Settings) -> Definitions:
         model_assets(settings, manifest),
         *publish_assets(settings, dbt_manifest),
     ]
+    upkeep = upkeep_job(settings, (daily_refresh.name, backfill_name(settings.company)))
     return Definitions(
         assets=list(map_asset_specs(lambda spec: apply_freshness_policy(spec, policy), assets)),
         asset_checks=[quality_checks(settings, dbt_manifest)],
-        jobs=[daily_refresh, backfill_job(settings)],
+        jobs=[daily_refresh, backfill_job(settings), upkeep],
         schedules=[
             ScheduleDefinition(
                 name=f"{job_name(settings.company)}_schedule",
                 job=daily_refresh,
                 cron_schedule=rules.schedule.cron,
                 execution_timezone=rules.company.time_zone,
-            )
+            ),
+            upkeep_schedule(rules, upkeep),
         ],
         sensors=alert_sensors(settings, rules, job_name(settings.company)),
         resources={"dbt": dbt_resource(), "warehouse": Warehouse.of(settings)},

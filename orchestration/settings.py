@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     company_alert_urls: Mapping[str, SecretStr] = Field(
         default_factory=dict, description="further ones by company: COMPANY_ALERT_URLS__<COMPANY>"
     )
+    revision: str = Field(
+        default="", description="of the code, where there is no git to ask: in a container"
+    )
     ui_url: str = Field(
         default="http://127.0.0.1:3000", description="where people open the Dagster UI"
     )
@@ -78,7 +81,7 @@ class Settings(BaseSettings):
 
     @property
     def state_dir(self) -> Path:
-        """The manifest of the last complete build, for `--state`."""
+        """The last complete build's manifest, for `--state`; the size of the last compaction."""
         return self.data_dir / "state"
 
     @property

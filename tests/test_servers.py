@@ -16,7 +16,7 @@ def test_a_missing_server_is_told_and_never_skipped(
         with pytest.raises(install_servers.ServerMissing, match="run `make test-servers`"), start():
             pass
     assert install_servers.main() == 1
-    assert "apt install mariadb-server postgresql" in capsys.readouterr().err
+    assert "apt install mariadb-server postgresql systemd" in capsys.readouterr().err
 
 
 def test_nothing_is_done_where_everything_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

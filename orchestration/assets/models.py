@@ -23,6 +23,7 @@ from dagster_dbt import (
 )
 
 from orchestration.manifest import dbt_executable, keep_manifest, keep_semantic_manifest
+from orchestration.resources import Warehouse
 from orchestration.settings import PROJECT_DIR, Settings
 from orchestration.shapes import ROW_COUNT
 
@@ -98,7 +99,10 @@ def model_assets(settings: Settings, manifest: Path) -> AssetsDefinition:
         dagster_dbt_translator=CompanyTranslator(settings.company),
         pool=f"{settings.company}_warehouse",
     )
-    def models(context: AssetExecutionContext, dbt: DbtCliResource) -> Iterator[Any]:
+    def models(
+        context: AssetExecutionContext, dbt: DbtCliResource, warehouse: Warehouse
+    ) -> Iterator[Any]:
+        # The warehouse is only locked: where dbt's step runs alone, no other step holds it.
         settings.make_folders()
         with _environment(settings.dbt_environment()):
             invocation = dbt.cli(["build"], context=context, target_path=settings.dbt_target_dir)

@@ -1,5 +1,6 @@
 """The gate and what stands behind it."""
 
+import shutil
 import subprocess
 from collections.abc import Mapping
 from typing import Any
@@ -82,7 +83,7 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
                 progress=context.log.info,
                 facts={
                     "build_number": verdict.build_number,
-                    "git_revision": _git_revision(),
+                    "git_revision": settings.revision or _git_revision(),
                     "checks": {
                         "passed": [o.check_name for o in found if o.has_passed],
                         "failed": {
@@ -106,6 +107,8 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
 
 
 def _git_revision() -> str | None:
+    if shutil.which("git") is None:
+        return None
     finished = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=PROJECT_DIR, capture_output=True, text=True, check=False
     )

@@ -272,6 +272,14 @@ class PublishSection(_Strict):
     keep_generations: int = Field(default=3, ge=1, le=365)
 
 
+class UpkeepSection(_Strict):
+    """When the upkeep runs, in the company's zone, and what it leaves."""
+
+    cron: Annotated[str, AfterValidator(_cron)] = "0 3 * * 0"
+    keep_days: int = Field(default=30, ge=7, le=3650)
+    """Runs, logs and packages that are older go."""
+
+
 class CrmSection(_Strict):
     """One account of one CRM: what every CRM has."""
 
@@ -456,6 +464,7 @@ class CompanyRules(_Strict):
     calls: CallsSection = CallsSection()
     working_hours: WorkingHoursSection = WorkingHoursSection()
     publish: PublishSection = PublishSection()
+    upkeep: UpkeepSection = UpkeepSection()
     quality: QualitySection = QualitySection()
     reports: ReportsSection = ReportsSection()
     connections: ConnectionsSection
@@ -888,10 +897,12 @@ def read_company(folder: Path) -> Company:
             f"There is no company folder companies/{folder.name}; known companies: "
             f"{', '.join(known) or 'none'}. Set CALLFUNNEL_COMPANY or make the folder."
         )
-    if not re.match(NAME_PATTERN, folder.name):
+    # Two of them part a company from what is its own: with `a` and `a__b`, runs of the second would
+    # be taken for the first's.
+    if not re.match(NAME_PATTERN, folder.name) or "__" in folder.name:
         raise InputError(
             f"companies/{folder.name}: a company's folder is named with lower-case letters, "
-            "digits and _ (it becomes part of asset keys)."
+            "digits and _, never two _ in a row (it becomes part of asset keys and jobs' names)."
         )
     rules = _read_toml(folder / "company.toml")
     crm = _source_keys(rules.crm_connections())

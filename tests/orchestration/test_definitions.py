@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
-from dagster import AssetKey, Definitions, FreshnessPolicy
+from dagster import (
+    AssetCheckKey,
+    AssetChecksDefinition,
+    AssetKey,
+    DagsterInstance,
+    Definitions,
+    ExecuteInProcessResult,
+    FreshnessPolicy,
+)
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._core.workspace.load import location_origins_from_yaml_paths
 
 from orchestration.definitions import definitions_for, job_name
 from orchestration.freshness import longest_pause
 from orchestration.lock import warehouse_lock
-from orchestration.manifest import read_manifest
-from orchestration.settings import Settings
+from orchestration.manifest import manifest_path, read_manifest
+from orchestration.settings import PROJECT_DIR, Settings
 from tests.support.companies import make_company, write_version
 
 KEPT_BY_HOOKS = {
@@ -122,6 +135,14 @@ def test_every_step_is_in_the_companys_pool(definitions: Definitions) -> None:
     assert pools == {"acme_warehouse"}
 
 
+def test_every_step_holds_the_companys_lock_also_where_it_runs_alone(
+    definitions: Definitions,
+) -> None:
+    for name in (job_name("acme"), "acme__backfill", "acme__upkeep"):
+        for node in definitions.resolve_job_def(name).graph.node_dict.values():
+            assert "warehouse" in node.definition.required_resource_keys, node.name
+
+
 def test_a_run_that_meets_another_writer_says_who_it_is(
     settings: Settings, definitions: Definitions
 ) -> None:
@@ -150,10 +171,139 @@ def test_an_unknown_company_is_no_attribute() -> None:
         _ = module.nosuchcompany
 
 
-def test_two_companies_have_no_key_in_common(settings: Settings, tmp_path: Path) -> None:
-    other = make_company(tmp_path, "beta")
-    keys = [
-        {spec.key for spec in definitions_for(made).resolve_all_asset_specs()}
-        for made in (settings, other)
-    ]
-    assert not keys[0] & keys[1]
+# Two companies in one instance
+
+
+@pytest.fixture(scope="module")
+def other(settings: Settings, definitions: Definitions) -> Settings:
+    made = make_company(settings.companies_dir.parent / "other", "beta")
+    made.company_dir.rename(settings.companies_dir / "beta")
+    made = settings.for_company("beta")
+    made.make_folders()
+    # Of the same models: parsing them again would cost 8 CPU seconds.
+    shutil.copy(manifest_path(settings), made.dbt_target_dir)
+    return made
+
+
+@pytest.fixture(scope="module")
+def of_other(other: Settings) -> Definitions:
+    return definitions_for(other)
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    # In memory: two hundred checks of each company would wait for the disk one by one.
+    with DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def judged_warehouse(settings: Settings, definitions: Definitions, *, failing: str = "") -> None:
+    """A warehouse with one finished build, of which all checks have passed but one."""
+    settings.make_folders()
+    names = {key.name for key in quality_checks_of(definitions)}
+    assert failing in {*names, ""}
+    with duckdb.connect(str(settings.warehouse)) as connection:
+        connection.execute("create schema raw_derived")
+        connection.execute(
+            "create table raw_derived.builds as select 1 as build_number, 0 as failures_count"
+        )
+        connection.execute(
+            "create table raw_derived.check_outcomes as select 1 as build_number, name as "
+            "check_name, true as is_blocking, 'error' as severity, name <> ? as has_passed, "
+            "(name = ?)::bigint as offenders_count, 'says ' || name as sentence, '[]'::json as "
+            "offenders, 0::bigint as accepted_count from unnest(?) as names(name)",
+            [failing, failing, sorted(names)],
+        )
+
+
+def quality_checks_of(definitions: Definitions) -> set[AssetCheckKey]:
+    checks = next(iter(definitions.asset_checks or ()))
+    assert isinstance(checks, AssetChecksDefinition)
+    return {spec.key for spec in checks.check_specs}
+
+
+def judge(definitions: Definitions, instance: DagsterInstance) -> ExecuteInProcessResult:
+    """The checks of the register and the gate, by hand as in the UI."""
+    company = next(iter(definitions.resolve_all_asset_specs())).key.path[0]
+    part = definitions.resolve_implicit_global_asset_job_def().get_subset(
+        asset_selection={AssetKey([company, "quality_gate"])},
+        asset_check_selection=quality_checks_of(definitions),
+    )
+    return part.execute_in_process(instance=instance, raise_on_error=False)
+
+
+def test_a_company_whose_gate_is_closed_leaves_the_others_open(
+    settings: Settings,
+    definitions: Definitions,
+    other: Settings,
+    of_other: Definitions,
+    instance: DagsterInstance,
+) -> None:
+    culprit = "no_report_names_a_dismissed_employee"
+    judged_warehouse(settings, definitions, failing=culprit)
+    judged_warehouse(other, of_other)
+    runs = {"acme": judge(definitions, instance), "beta": judge(of_other, instance)}
+    settings.warehouse.unlink()
+    assert {company: run.success for company, run in runs.items()} == {"acme": False, "beta": True}
+
+    gates = {
+        company: instance.get_latest_materialization_event(AssetKey([company, "quality_gate"]))
+        for company in runs
+    }
+    assert gates["acme"] is None
+    assert gates["beta"] is not None
+    assert gates["beta"].run_id == runs["beta"].run_id
+    for made, run in ((definitions, runs["acme"]), (of_other, runs["beta"])):
+        keys = quality_checks_of(made)
+        kept = instance.event_log_storage.get_latest_asset_check_execution_by_key(list(keys))
+        assert kept.keys() == keys
+        assert {execution.run_id for execution in kept.values()} == {run.run_id}
+        failed = {
+            key.name
+            for key, execution in kept.items()
+            if execution.status is AssetCheckExecutionRecordStatus.FAILED
+        }
+        assert failed == ({culprit} if run is runs["acme"] else set())
+
+
+def test_two_companies_have_nothing_in_common(
+    definitions: Definitions, of_other: Definitions
+) -> None:
+    def names(made: Definitions) -> set[object]:
+        graph = made.resolve_asset_graph()
+        repository = made.get_repository_def()
+        jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+        pools = {node.definition.pool for job in jobs for node in job.graph.node_dict.values()}
+        return {
+            *graph.get_all_asset_keys(),
+            *graph.asset_check_keys,
+            *(job.name for job in jobs),
+            *(schedule.name for schedule in repository.schedule_defs),
+            *(sensor.name for sensor in repository.sensor_defs),
+            *pools,
+        }
+
+    assert not names(definitions) & names(of_other)
+
+
+def test_a_workspace_names_several_companies_each_in_a_location_of_its_own(
+    settings: Settings, other: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import orchestration.definitions as module
+
+    entry = (PROJECT_DIR / "workspace.yaml").read_text().partition("load_from:\n")[2]
+    assert entry.count("attribute: demo") == 1
+    workspace = tmp_path / "workspace.yaml"
+    workspace.write_text(
+        "load_from:\n" + "".join(entry.replace("demo", name) for name in ("acme", "beta"))
+    )
+    monkeypatch.setenv("CALLFUNNEL_COMPANIES_DIR", str(settings.companies_dir))
+    monkeypatch.setenv("CALLFUNNEL_DATA_ROOT", str(settings.data_root))
+    origins = location_origins_from_yaml_paths([str(workspace)])
+    assert [origin.location_name for origin in origins] == ["acme", "beta"]
+    for origin in origins:
+        target = origin.loadable_target_origin
+        assert target.module_name == module.__name__
+        made = getattr(module, target.attribute)
+        companies = {spec.key.path[0] for spec in made.resolve_all_asset_specs()}
+        assert companies == {origin.location_name}

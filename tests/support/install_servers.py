@@ -1,4 +1,4 @@
-"""The database servers that tests start: where their programs are, and their installation.
+"""The programs of others that tests start: where they are, and their installation.
 
 `make test` runs this module first. On Debian and Ubuntu it installs what is missing; elsewhere it
 says what to install.
@@ -17,11 +17,14 @@ from pathlib import Path
 PROGRAMS = {
     "MariaDB": ("mariadbd", "mariadb-install-db", "my_print_defaults"),
     "PostgreSQL": ("initdb", "postgres"),
+    # It runs nothing: its own checker reads the units of deploy/systemd.
+    "systemd": ("systemd-analyze",),
 }
 # Of MariaDB the programs alone, in packages of their own: with mariadb-server comes a service.
 PACKAGES = {
     "MariaDB": ("mariadb-server-core", "mariadb-client-core"),
     "PostgreSQL": ("postgresql",),
+    "systemd": ("systemd",),
 }
 _CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 _POLICY = Path("/usr/sbin/policy-rc.d")
@@ -49,9 +52,9 @@ def programs_of(server: str) -> list[str]:
     found = [path for name in PROGRAMS[server] if (path := find_program(name))]
     if len(found) < len(PROGRAMS[server]):
         raise ServerMissing(
-            f"The tests start a {server} of their own and find no {PROGRAMS[server][0]}: run "
-            "`make test-servers` as root or with sudo, or install MariaDB and PostgreSQL "
-            "(Debian: apt install mariadb-server postgresql)."
+            f"The tests use {server} and find no {PROGRAMS[server][0]}: run `make test-servers` as "
+            "root or with sudo, or install what they start and use "
+            "(Debian: apt install mariadb-server postgresql systemd)."
         )
     return found
 

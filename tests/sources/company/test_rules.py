@@ -898,7 +898,7 @@ def test_a_folder_without_company_toml_is_told(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["Acme", "my-company", "2fast", "компания"])
+@pytest.mark.parametrize("name", ["Acme", "my-company", "2fast", "компания", "acme__two"])
 def test_a_folder_name_must_fit_into_asset_keys(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "companies" / name
     folder.mkdir(parents=True)

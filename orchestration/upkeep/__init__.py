@@ -1,0 +1,1 @@
+"""The weekly upkeep: what old runs left goes, the warehouse is compacted, sizes are told."""
