@@ -37,6 +37,13 @@ class Settings(BaseSettings):
     company_alert_urls: Mapping[str, SecretStr] = Field(
         default_factory=dict, description="further ones by company: COMPANY_ALERT_URLS__<COMPANY>"
     )
+    publish_postgres: SecretStr = Field(
+        default=SecretStr(""), description="address of the PostgreSQL database that BI reads"
+    )
+    company_publish_postgres: Mapping[str, SecretStr] = Field(
+        default_factory=dict,
+        description="instead of it, by company: COMPANY_PUBLISH_POSTGRES__<COMPANY>",
+    )
     ui_url: str = Field(
         default="http://127.0.0.1:3000", description="where people open the Dagster UI"
     )
@@ -50,6 +57,11 @@ class Settings(BaseSettings):
         """All Apprise URLs of the company's alerts, in one text."""
         own = self.company_alert_urls.get(self.company, SecretStr(""))
         return SecretStr(f"{self.alert_urls.get_secret_value()} {own.get_secret_value()}".strip())
+
+    @property
+    def postgres_address(self) -> SecretStr:
+        """Where the company's marts are published besides the files; empty: nowhere."""
+        return self.company_publish_postgres.get(self.company, self.publish_postgres)
 
     @property
     def company_dir(self) -> Path:

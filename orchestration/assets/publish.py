@@ -18,6 +18,12 @@ from expectations.gate import judge, require_open
 from expectations.outcomes import accepted_findings, outcomes
 from orchestration.failures import readable_failures
 from orchestration.publishing.files import publish_files
+from orchestration.publishing.postgres import (
+    PublishingFailed,
+    place_of,
+    publish_postgres,
+    read_generation,
+)
 from orchestration.publishing.tables import published_tables
 from orchestration.resources import Warehouse
 from orchestration.settings import PROJECT_DIR, Settings
@@ -25,7 +31,7 @@ from sources.company import read_company
 
 
 def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[AssetsDefinition]:
-    """The gate and the published files of one company."""
+    """The gate, the published files and their copy in PostgreSQL, of one company."""
     company = settings.company
     tables = published_tables(manifest)
     pool = f"{company}_warehouse"
@@ -54,8 +60,10 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
         context.log.info(f"the gate is open for build {verdict.build_number}")
         return MaterializeResult(metadata={"build": verdict.build_number, "verdict": "open"})
 
+    files_key = AssetKey([company, "published_files"])
+
     @asset(
-        key=AssetKey([company, "published_files"]),
+        key=files_key,
         deps=[gate_key],
         group_name="publish",
         owners=["team:analytics"],
@@ -102,7 +110,69 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
             }
         )
 
-    return [quality_gate, published_files]
+    @asset(
+        key=AssetKey([company, "published_postgres"]),
+        deps=[files_key],
+        group_name="publish",
+        owners=["team:analytics"],
+        kinds={"postgres"},
+        description=(
+            "The published files as schema `marts` of a PostgreSQL database, swapped as a whole; "
+            "nothing where no address is set."
+        ),
+        pool=pool,
+    )
+    def published_postgres(
+        context: AssetExecutionContext, warehouse: Warehouse
+    ) -> MaterializeResult[None]:
+        address = settings.postgres_address.get_secret_value()
+        if not address.strip():
+            nowhere = (
+                "Nothing is published in PostgreSQL: CALLFUNNEL_PUBLISH_POSTGRES is not set "
+                "(docs/publishing.md)."
+            )
+            context.log.info(nowhere)
+            return MaterializeResult(metadata={"published": nowhere})
+        with readable_failures():
+            with warehouse.connect() as connection:
+                build = require_open(connection).build_number
+            generation = read_generation(settings.published_dir)
+            if generation.build_number != build:
+                raise PublishingFailed(
+                    f"The published files are of build {generation.build_number}, the newest is "
+                    f"{build}: materialise published_files first."
+                )
+            publication = publish_postgres(
+                address,
+                generation,
+                tables,
+                memory_limit=settings.memory_limit,
+                progress=context.log.info,
+            )
+        kept = [
+            f"{table} stays, for {', '.join(views)} reads it: create the view again, then it "
+            "reads the new generation"
+            for table, views in publication.kept.items()
+        ]
+        for sentence in (*publication.warnings, *kept):
+            context.log.warning(sentence)
+        return MaterializeResult(
+            metadata={
+                "published": place_of(address),
+                "generation": publication.generation,
+                "dagster/row_count": sum(publication.rows.values()),
+                "tables_count": len(publication.rows),
+                "tries_of_the_swap": publication.tries,
+                "old_tables_kept": MetadataValue.md(
+                    "\n".join(f"- {one}" for one in kept) or "none"
+                ),
+                "warnings": MetadataValue.md(
+                    "\n".join(f"- {one}" for one in publication.warnings) or "none"
+                ),
+            }
+        )
+
+    return [quality_gate, published_files, published_postgres]
 
 
 def _git_revision() -> str | None:
