@@ -212,6 +212,11 @@ def _connected(address: str) -> Iterator[psycopg.Connection]:
             f"PostgreSQL {place} can't be reached or broke off ({_said(problem)}). The last "
             "publication stays; materialise published_postgres again."
         ) from None
+    except psycopg.Error as problem:
+        raise PublishingFailed(
+            f"PostgreSQL {place} could not take the tables ({_said(problem)}). The last "
+            "publication stays; look at the server's log and materialise published_postgres again."
+        ) from None
 
 
 def _said(problem: psycopg.Error) -> str:
@@ -331,7 +336,7 @@ def _swap(postgres: psycopg.Connection, doors: Sequence[Door], patience_seconds:
                 (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
             ),
             stop=tenacity.stop_after_delay(patience_seconds),
-            wait=tenacity.wait_exponential_jitter(initial=0.2, max=10, jitter=0.5),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=10, jitter=0.5),
             reraise=True,
         ):
             with attempt, postgres.transaction():

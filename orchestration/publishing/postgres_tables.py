@@ -68,14 +68,15 @@ def load_table(
         ):
             for block in _blocks(source, relation, types):
                 copy.write(block)
+        counted = postgres.execute(sql.SQL("select count(*) from {}").format(name)).fetchone()
+        rows = int(counted[0]) if counted else 0
         postgres.execute(
             sql.SQL("; ").join(
-                [*_constraints(name, table, types, cursor.rowcount), *_comments(name, table, types)]
+                [*_constraints(name, table, types, rows), *_comments(name, table, types)]
             )
         )
     postgres.execute(sql.SQL("analyze {}").format(name))
-    counted = postgres.execute(sql.SQL("select count(*) from {}").format(name)).fetchone()
-    return int(counted[0]) if counted else 0
+    return rows
 
 
 def _type(kind: str) -> str:
