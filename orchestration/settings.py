@@ -44,6 +44,13 @@ class Settings(BaseSettings):
         default_factory=dict,
         description="instead of it, by company: COMPANY_PUBLISH_POSTGRES__<COMPANY>",
     )
+    publish_key: SecretStr = Field(
+        default=SecretStr(""), description="key of published hashes; else made once and kept"
+    )
+    company_publish_key: Mapping[str, SecretStr] = Field(
+        default_factory=dict,
+        description="instead of it, by company: COMPANY_PUBLISH_KEY__<COMPANY>",
+    )
     ui_url: str = Field(
         default="http://127.0.0.1:3000", description="where people open the Dagster UI"
     )
@@ -62,6 +69,16 @@ class Settings(BaseSettings):
     def postgres_address(self) -> SecretStr:
         """Where the company's marts are published besides the files; empty: nowhere."""
         return self.company_publish_postgres.get(self.company, self.publish_postgres)
+
+    @property
+    def hash_key(self) -> SecretStr:
+        """The key of published hashes; empty: the one kept in `hash_key_file`."""
+        return self.company_publish_key.get(self.company, self.publish_key)
+
+    @property
+    def hash_key_file(self) -> Path:
+        """The key of published hashes, made by the first publication."""
+        return self.state_dir / "publishing.key"
 
     @property
     def company_dir(self) -> Path:

@@ -17,14 +17,16 @@ from dagster import (
 from expectations.gate import judge, require_open
 from expectations.outcomes import accepted_findings, outcomes
 from orchestration.failures import readable_failures
+from orchestration.publishing.failures import PublishingFailed
 from orchestration.publishing.files import publish_files
 from orchestration.publishing.postgres import (
-    PublishingFailed,
+    Contacts,
     place_of,
     publish_postgres,
     read_generation,
 )
-from orchestration.publishing.tables import published_tables
+from orchestration.publishing.privacy import hash_key
+from orchestration.publishing.tables import check_choices, published_tables, registers
 from orchestration.resources import Warehouse
 from orchestration.settings import PROJECT_DIR, Settings
 from sources.company import read_company
@@ -33,13 +35,15 @@ from sources.company import read_company
 def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[AssetsDefinition]:
     """The gate, the published files and their copy in PostgreSQL, of one company."""
     company = settings.company
-    tables = published_tables(manifest)
+    company_toml = settings.company_dir / "company.toml"
     pool = f"{company}_warehouse"
     gate_key = AssetKey([company, "quality_gate"])
 
     @asset(
         key=gate_key,
-        deps=[AssetKey([company, table.schema, table.name]) for table in tables],
+        deps=[
+            AssetKey([company, table.schema, table.name]) for table in published_tables(manifest)
+        ],
         group_name="publish",
         owners=["team:analytics"],
         kinds={"python"},
@@ -75,7 +79,8 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
         context: AssetExecutionContext, warehouse: Warehouse
     ) -> MaterializeResult[None]:
         with readable_failures():
-            rules = read_company(settings.company_dir).rules
+            publish = read_company(settings.company_dir).rules.publish
+            check_choices(manifest, publish.columns, company_toml)
             with warehouse.connect() as connection:
                 verdict = require_open(connection)
                 found = outcomes(connection)
@@ -84,8 +89,10 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
                 settings.warehouse,
                 settings.published_dir,
                 company,
-                tables,
-                keep_generations=rules.publish.keep_generations,
+                published_tables(manifest, publish.columns),
+                hash_key=hash_key(settings),
+                contacts=registers(manifest) if publish.contacts_in_files else (),
+                keep_generations=publish.keep_generations,
                 memory_limit=settings.memory_limit,
                 progress=context.log.info,
                 facts={
@@ -136,6 +143,8 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
         with readable_failures():
             with warehouse.connect() as connection:
                 build = require_open(connection).build_number
+            publish = read_company(settings.company_dir).rules.publish
+            check_choices(manifest, publish.columns, company_toml)
             generation = read_generation(settings.published_dir)
             if generation.build_number != build:
                 raise PublishingFailed(
@@ -145,7 +154,12 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
             publication = publish_postgres(
                 address,
                 generation,
-                tables,
+                published_tables(manifest, publish.columns),
+                contacts=(
+                    Contacts(settings.warehouse, registers(manifest), hash_key(settings))
+                    if publish.contacts_in_postgres
+                    else None
+                ),
                 memory_limit=settings.memory_limit,
                 progress=context.log.info,
             )

@@ -19,12 +19,15 @@ import psycopg
 import tenacity
 from psycopg import errors, sql
 
+from orchestration.publishing.failures import PublishingFailed
 from orchestration.publishing.postgres_tables import load_table
+from orchestration.publishing.privacy import define_functions
 from orchestration.publishing.tables import PublishedTable
-from sources.errors import CallfunnelError
 
 READERS = "bi_ro"
 """The role that may read the marts; people and tools are made members of it."""
+CALLERS = "bi_sales"
+"""The role that may read the registers with numbers to dial."""
 PATIENCE_SECONDS = 600.0
 """So long the swap is tried while somebody reads the old tables."""
 _BOUND_MS = 300
@@ -34,10 +37,6 @@ _TURN_SECONDS = 60.0
 """A killed publisher's connection may outlive it by a statement."""
 _CONNECT_SECONDS = 10
 _OURS = re.compile(r"^callfunnel (?P<company>\w+): generation (?P<generation>\d+),")
-
-
-class PublishingFailed(CallfunnelError):
-    """Nothing was published in PostgreSQL; the last publication there stays."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,15 @@ class Door:
     def next_schema(self) -> str:
         """Where it is built."""
         return f"{self.schema}_next"
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Registers with numbers, which the published files don't hold: from the same build."""
+
+    warehouse: Path
+    tables: Sequence[PublishedTable]
+    hash_key: bytes
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,7 @@ def publish_postgres(
     generation: PublishedGeneration,
     tables: Iterable[PublishedTable],
     *,
+    contacts: Contacts | None = None,
     memory_limit: str,
     patience_seconds: float = PATIENCE_SECONDS,
     progress: Callable[[str], None] = lambda _: None,
@@ -130,6 +139,7 @@ def publish_postgres(
         address: `postgresql://user:password@host/database`; the user owns the schemas.
         generation: from `read_generation`.
         tables: their descriptions and keys; those that the files don't hold are left out.
+        contacts: what goes to the schema `marts_contacts`; None: that schema goes.
         memory_limit: DuckDB's.
         patience_seconds: how long long readers are waited for.
         progress: told after each table.
@@ -145,11 +155,25 @@ def publish_postgres(
             held,
             {table.name: f'published.marts."{table.name}"' for table in held},
         ),
+        Door(
+            "marts_contacts",
+            CALLERS,
+            contacts.tables if contacts else (),
+            {
+                table.name: f"(select {table.selected}, {generation.generation}::integer as "
+                f"generation, {_instant(generation.as_of_at)} as as_of_at "
+                f'from warehouse.{table.schema}."{table.name}")'
+                for table in (contacts.tables if contacts else ())
+            },
+        ),
     )
     with duckdb.connect() as source, _connected(address) as postgres:
         source.execute(f"set memory_limit = '{memory_limit}'")
         source.execute("set TimeZone = 'UTC'")
         source.execute(f"attach '{generation.database}' as published (read_only)")
+        if contacts:
+            source.execute(f"attach '{contacts.warehouse}' as warehouse (read_only)")
+            define_functions(source, contacts.hash_key)
         _take_turn(postgres)
         _require_ours(postgres, doors, generation.company)
         try:
@@ -161,6 +185,10 @@ def publish_postgres(
             raise
         kept = _forget_old(postgres, doors)
     return PostgresPublication(generation.generation, rows, kept, warnings, tries)
+
+
+def _instant(told: str | None) -> str:
+    return "null::timestamp" if told is None else f"timestamp '{told.removesuffix('Z')}'"
 
 
 def place_of(address: str) -> str:

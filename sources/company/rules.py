@@ -45,6 +45,8 @@ CallResult = Literal[
 TalkBasis = Literal["talk", "total", "unknown"]
 SharedLines = Literal["count", "hold_back", "spread"]
 StageRole = Literal["key", "qualified", "appointment", "proposal", "contract", "invoice", "payment"]
+Treatment = Literal["show", "hash", "mask", "hide"]
+"""Of a personal column: as it is, as a keyed hash, without phones and e-mails, not at all."""
 Period = Literal["day", "week", "month", "quarter", "year"]
 CardField = Literal["owner", "client", "source", "grade", "product"]
 
@@ -267,9 +269,17 @@ class ReportsSection(_Strict):
 
 
 class PublishSection(_Strict):
-    """What publishing keeps."""
+    """What publishing keeps and shows; what each means stands in docs/publishing.md."""
 
     keep_generations: int = Field(default=3, ge=1, le=365)
+    contacts_in_postgres: bool = True
+    """Registers with numbers to dial, in the schema `marts_contacts` for `bi_sales` alone."""
+    contacts_in_files: bool = False
+    """The same as parquet in the publication's folder `contacts`."""
+    columns: dict[
+        Annotated[str, Field(pattern=r"^(dim|fct|metric)_[a-z0-9_]+\.[a-z][a-z0-9_]*$")], Treatment
+    ] = {}
+    """What is published of a personal column, `<table>.<column>`, instead of the default."""
 
 
 class CrmSection(_Strict):
@@ -1079,6 +1089,12 @@ def _problem(error: Any) -> str:
     if error["type"] == "missing":
         return "is required"
     return f"{error['msg'].removeprefix('Value error, ')} (found {error['input']!r})"
+
+
+def place_in_toml(path: Path, location: Sequence[int | str]) -> str:
+    """`companies/<name>/company.toml, line <n>` of a key, for messages."""
+    line = _line_of(path.read_text(encoding="utf-8"), location)
+    return f"companies/{path.parent.name}/{path.name}" + (f", line {line}" if line else "")
 
 
 def _line_of(text: str, location: Sequence[int | str]) -> int | None:

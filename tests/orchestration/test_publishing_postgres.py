@@ -18,7 +18,8 @@ import pytest
 from psycopg import errors
 
 from orchestration.publishing import postgres as publishing
-from orchestration.publishing.postgres import PublishingFailed, connect, read_generation
+from orchestration.publishing.failures import PublishingFailed
+from orchestration.publishing.postgres import connect, read_generation
 from orchestration.publishing.postgres_tables import load_table
 from orchestration.publishing.tables import PublishedTable
 from orchestration.settings import PROJECT_DIR

@@ -105,19 +105,12 @@ def postgresql(largest_file: int | None = None) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def _running(
-    folder: Path,
-    command: Sequence[str],
-    server: Server,
-    database: str = "",
+    folder: Path, command: Sequence[str], server: Server, database: str = ""
 ) -> Iterator[Server]:
     log = folder / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-            **_identity(),
+            command, stdout=output, stderr=subprocess.STDOUT, cwd=folder, **_identity()
         )
     try:
         _wait_until_ready(process, log, lambda: server.execute("select 1", database=database))
