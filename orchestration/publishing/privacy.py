@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -120,14 +122,15 @@ def hash_key(settings: Settings) -> bytes:
 
 
 def _make_key(path: Path) -> None:
+    """Whoever links first has made it: two publishers never hash with two keys."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    aside = path.with_suffix(f".{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    # Readable by its owner alone (0600) from the beginning.
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".key-") as file:
         file.write(secrets.token_hex(32))
         file.flush()
         os.fsync(file.fileno())
-    aside.replace(path)
+        with contextlib.suppress(FileExistsError):
+            path.hardlink_to(file.name)
 
 
 def pii_of(column: Mapping[str, Any]) -> str:
