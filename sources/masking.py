@@ -1,8 +1,12 @@
-"""What somebody has typed, without telephone numbers and e-mail addresses."""
+"""Personal data where others may read it: the ways of treating it, and texts without contacts."""
 
 from __future__ import annotations
 
 import re
+from typing import Literal
+
+Treatment = Literal["show", "hash", "mask", "hide"]
+"""Of a personal column: as it is, as a keyed hash, without phones and e-mails, not at all."""
 
 HIDDEN = "***"
 

@@ -109,7 +109,7 @@ def publish_files(
         folder = published_dir / f"gen-{generation}"
         aside.rename(folder)
         _make_current(published_dir, folder)
-    except (OSError, duckdb.IOException) as problem:
+    except (OSError, duckdb.IOException, duckdb.TransactionException) as problem:
         shutil.rmtree(aside, ignore_errors=True)
         raise PublishingFailed(
             f"The published files can't be written ({problem}). The last publication stays; a new "

@@ -10,13 +10,14 @@ import tempfile
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from orchestration.settings import Settings
-from sources.company.rules import Treatment
-from sources.masking import MAY_HOLD_A_CONTACT, without_contacts
+from sources.masking import MAY_HOLD_A_CONTACT, Treatment, without_contacts
+
+if TYPE_CHECKING:
+    from orchestration.settings import Settings
 
 DEFAULTS: Mapping[str, Treatment] = {
     "none": "show",

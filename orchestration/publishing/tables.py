@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestration.publishing.privacy import DEFAULTS, REGISTERS, expression, pii_of
-from sources.company.rules import Treatment, place_in_toml
 from sources.errors import InputError
+from sources.masking import Treatment
 
 PUBLISHED_SCHEMAS = ("marts", "metrics")
 
@@ -80,6 +80,8 @@ def check_choices(
     Raises:
         InputError: the column is not published, holds nothing personal, or can't be treated so.
     """
+    from sources.company.rules import place_in_toml
+
     personal = {
         f"{node['name']}.{column['name']}"
         for node in _models(manifest)

@@ -31,6 +31,7 @@ from pydantic import (
 
 from sources.connection import PBX_SYSTEMS, PbxSystem, source_key
 from sources.errors import InputError
+from sources.masking import Treatment
 
 BUILT_IN_SEGMENTS = ("all", "talker", "department", "source", "pipeline")
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
@@ -45,8 +46,6 @@ CallResult = Literal[
 TalkBasis = Literal["talk", "total", "unknown"]
 SharedLines = Literal["count", "hold_back", "spread"]
 StageRole = Literal["key", "qualified", "appointment", "proposal", "contract", "invoice", "payment"]
-Treatment = Literal["show", "hash", "mask", "hide"]
-"""Of a personal column: as it is, as a keyed hash, without phones and e-mails, not at all."""
 Period = Literal["day", "week", "month", "quarter", "year"]
 CardField = Literal["owner", "client", "source", "grade", "product"]
 

@@ -420,6 +420,51 @@ def test_a_server_that_can_not_write_leaves_the_old_generation(tmp_path: Path) -
         assert _schemas(address) == {"marts"}
 
 
+REGISTER = PublishedTable(
+    "metrics",
+    "metric_missed_calls__by_case",
+    ("missed_case_key", "phone_e164"),
+    (),
+    description="One row per case.",
+    key="missed_case_key",
+)
+
+
+def test_registers_with_numbers_are_for_their_role_alone_and_go_where_they_are_not_wanted(
+    address: str, tmp_path: Path
+) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("create schema metrics")
+        connection.execute(
+            "create table metrics.metric_missed_calls__by_case as "
+            "select 5 as missed_case_key, '+79161234567' as phone_e164"
+        )
+    contacts = publishing.Contacts(warehouse, (REGISTER,), b"key")
+    register = "marts_contacts.metric_missed_calls__by_case"
+    for number in (1, 2):
+        write_generation(tmp_path, number)
+        publication = publish(address, tmp_path, contacts=contacts)
+        assert publication.rows[register] == 1
+        assert _schemas(address) == {"marts", "marts_contacts"}
+        with connect(address) as postgres:
+            postgres.execute("set role bi_sales")
+            assert postgres.execute(
+                f"select phone_e164, generation, as_of_at::text from {register}"
+            ).fetchall() == [("+79161234567", number, "2026-06-30 15:00:00")]
+            with pytest.raises(errors.InsufficientPrivilege):
+                postgres.execute("select * from marts.t05")
+            postgres.execute("reset role; set role bi_ro")
+            with pytest.raises(errors.InsufficientPrivilege):
+                postgres.execute(f"select * from {register}")
+            # Whatever somebody grants by default does not open it.
+            postgres.execute("reset role")
+            postgres.execute("alter default privileges grant usage on schemas to bi_ro")
+            postgres.execute("alter default privileges grant select on tables to bi_ro, public")
+    publish(address, tmp_path)
+    assert _schemas(address) == {"marts"}
+
+
 def _kill_publishers(address: str, folder: Path, points: list[tuple[int, float]]) -> set[int]:
     """Kill a publisher so many lines and seconds after its begin; which generations stand."""
     seen = set()
