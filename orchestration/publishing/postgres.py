@@ -28,6 +28,7 @@ READERS = "bi_ro"
 """The role that may read the marts; people and tools are made members of it."""
 CALLERS = "bi_sales"
 """The role that may read the registers with numbers to dial."""
+_DOORS: Mapping[str, str] = {"marts": READERS, "marts_contacts": CALLERS}
 PATIENCE_SECONDS = 600.0
 """So long the swap is tried while somebody reads the old tables."""
 _BOUND_MS = 300
@@ -185,6 +186,37 @@ def publish_postgres(
             raise
         kept = _forget_old(postgres, doors)
     return PostgresPublication(generation.generation, rows, kept, warnings, tries)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What the publishing user finds in the database, and may do there."""
+
+    user: str
+    may_create: bool
+    may_create_roles: bool
+    missing_roles: Sequence[str]
+    published: str
+
+
+def look_at_database(address: str, company: str) -> Standing:
+    """Look without writing.
+
+    Raises:
+        PublishingFailed: it can't be reached, or holds somebody else's schemas.
+    """
+    doors = tuple(Door(schema, role, (), {}) for schema, role in _DOORS.items())
+    with _connected(address) as postgres:
+        _require_ours(postgres, doors, company)
+        row = postgres.execute(
+            "select current_user, has_database_privilege(current_database(), 'create'), "
+            "rolcreaterole or rolsuper from pg_roles where rolname = current_user"
+        ).fetchone()
+        user, may_create, may_create_roles = row or ("", False, False)
+        missing = [role for role in _DOORS.values() if not _has_role(postgres, role)]
+        ours = _OURS.match(_comment(postgres, "marts"))
+    published = f"generation {ours['generation']} is published" if ours else "nothing published yet"
+    return Standing(user, may_create, may_create_roles, missing, published)
 
 
 def _instant(told: str | None) -> str:

@@ -16,13 +16,17 @@ import duckdb
 import psycopg
 import pytest
 from psycopg import errors
+from pydantic import SecretStr
 
+from orchestration.doctor.findings import Finding
+from orchestration.doctor.publishing import look_at_publishing
 from orchestration.publishing import postgres as publishing
 from orchestration.publishing.failures import PublishingFailed
 from orchestration.publishing.postgres import connect, read_generation
 from orchestration.publishing.postgres_tables import load_table
 from orchestration.publishing.tables import PublishedTable
-from orchestration.settings import PROJECT_DIR
+from orchestration.settings import PROJECT_DIR, Settings
+from sources.company import CompanyRules
 from tests.support import servers
 from tests.support.publications import (
     ROWS,
@@ -418,6 +422,44 @@ def test_a_server_that_can_not_write_leaves_the_old_generation(tmp_path: Path) -
         publish(address, tmp_path)
         assert whole_generation(address) == 2
         assert _schemas(address) == {"marts"}
+
+
+def _examined(address: str) -> list[Finding]:
+    settings = Settings(company="acme", publish_postgres=SecretStr(address))
+    return list(look_at_publishing(settings, RULES))
+
+
+RULES = CompanyRules.model_validate(
+    {"company": {"name": "Acme", "time_zone": "Europe/Kyiv"}, "connections": {}}
+)
+
+
+def test_the_doctor_says_what_keeps_a_publication_from_going_through(
+    address: str, tmp_path: Path
+) -> None:
+    (nothing,) = _examined("")
+    assert (nothing.status, nothing.says[:10]) == ("ok", "no address")
+    (empty,) = _examined(address)
+    assert empty.status == "ok"
+    assert empty.says.endswith("user admin, nothing published yet")
+    assert _schemas(address) == set()
+    write_generation(tmp_path, 3)
+    publish(address, tmp_path)
+    assert _examined(address)[0].says.endswith("generation 3 is published")
+    (unreachable,) = _examined("postgresql://admin:pass-word@127.0.0.1:1/none")
+    assert unreachable.status == "problem"
+    assert "127.0.0.1:1/none can't be reached" in unreachable.says
+    (refused,) = _examined(re.sub(r"//[^@]*@", "//admin:pass-word@", address))
+    assert "password authentication failed" in refused.says
+    assert "pass-word" not in unreachable.says + refused.says
+    with connect(address) as postgres:
+        postgres.execute("create role visitor login password 'visitor'")
+    (visitor,) = _examined(re.sub(r"//[^@]*@", "//visitor:visitor@", address))
+    assert "may not create schemas" in visitor.says
+    with connect(address) as postgres:
+        postgres.execute("comment on schema marts is 'callfunnel other: generation 1, as of x'")
+    (other,) = _examined(address)
+    assert "belongs to company other" in other.says
 
 
 REGISTER = PublishedTable(
