@@ -89,7 +89,7 @@ def define_functions(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
     block = (sha256(key).digest() if len(key) > 64 else key).ljust(64, b"\0")
     inner, outer = (bytes(byte ^ pad for byte in block).hex() for pad in (0x36, 0x5C))
     connection.execute(
-        "create temp macro keyed_hash(told) as case when told is not null then "
+        "create macro keyed_hash(told) as case when told is not null then "
         f"left(sha256(unhex('{outer}') || unhex(sha256(unhex('{inner}') || encode(told)))), "
         f"{HASH_LENGTH}) end"
     )
@@ -100,7 +100,7 @@ def define_functions(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
         "VARCHAR",
     )
     connection.execute(
-        "create temp macro masked(told) as case when length(told) >= 7 "
+        "create macro masked(told) as case when length(told) >= 7 "
         f"and regexp_matches(told, '{MAY_HOLD_A_CONTACT}') then without_contacts(told) "
         "else told end"
     )

@@ -116,8 +116,8 @@ def test_no_table_of_the_published_database_names_a_client(demo_run: DemoRun) ->
         ).fetchall()
         for table, column in columns:
             found = connection.execute(
-                f'select "{column}" from published.marts."{table}" '
-                f'semi join names on "{column}" = names.name limit 1'
+                f'select told."{column}" from published.marts."{table}" as told '
+                f'semi join names on told."{column}" = names.name limit 1'
             ).fetchone()
             assert found is None, (table, column, found)
 

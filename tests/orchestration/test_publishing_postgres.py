@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import random
 import re
 import subprocess
@@ -465,10 +466,11 @@ def test_the_doctor_says_what_keeps_a_publication_from_going_through(
 REGISTER = PublishedTable(
     "metrics",
     "metric_missed_calls__by_case",
-    ("missed_case_key", "phone_e164"),
+    ("missed_case_key", "phone_e164", "case_hash", "told"),
     (),
     description="One row per case.",
     key="missed_case_key",
+    expressions={"case_hash": "keyed_hash(told)", "told": "masked(told)"},
 )
 
 
@@ -480,7 +482,7 @@ def test_registers_with_numbers_are_for_their_role_alone_and_go_where_they_are_n
         connection.execute("create schema metrics")
         connection.execute(
             "create table metrics.metric_missed_calls__by_case as "
-            "select 5 as missed_case_key, '+79161234567' as phone_e164"
+            "select 5 as missed_case_key, '+79161234567' as phone_e164, 'to a@b.example' as told"
         )
     contacts = publishing.Contacts(warehouse, (REGISTER,), b"key")
     register = "marts_contacts.metric_missed_calls__by_case"
@@ -492,8 +494,16 @@ def test_registers_with_numbers_are_for_their_role_alone_and_go_where_they_are_n
         with connect(address) as postgres:
             postgres.execute("set role bi_sales")
             assert postgres.execute(
-                f"select phone_e164, generation, as_of_at::text from {register}"
-            ).fetchall() == [("+79161234567", number, "2026-06-30 15:00:00")]
+                f"select phone_e164, case_hash, told, generation, as_of_at::text from {register}"
+            ).fetchall() == [
+                (
+                    "+79161234567",
+                    hmac.digest(b"key", b"to a@b.example", "sha256").hex()[:32],
+                    "to ***",
+                    number,
+                    "2026-06-30 15:00:00",
+                )
+            ]
             with pytest.raises(errors.InsufficientPrivilege):
                 postgres.execute("select * from marts.t05")
             postgres.execute("reset role; set role bi_ro")

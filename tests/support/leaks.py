@@ -60,14 +60,17 @@ def in_relation(
 ) -> list[str]:
     """What is found in any value of a table; our own keys are hashes and look like anything."""
     ask = (connection or duckdb).execute
-    columns = [row[0] for row in ask(f"describe from {relation}").fetchall()]
+    columns = [(row[0], row[1]) for row in ask(f"describe from {relation}").fetchall()]
     found: list[str] = []
-    for column in columns:
+    for column, kind in columns:
         if column.endswith("_key") and column != "source_key":
             continue
+        told = f'"{column}"::varchar'
+        if kind.startswith(("DOUBLE", "DECIMAL")):
+            # A number to call has no fraction; digits of a rounding error may be anything.
+            told = f'case when "{column}" = floor("{column}") then "{column}"::hugeint::varchar end'
         rows = ask(
-            f'select distinct "{column}"::varchar from {relation} '
-            f'where length("{column}"::varchar) >= {DIGITS}'
+            f"select distinct {told} from {relation} where length({told}) >= {DIGITS}"
         ).fetchall()
         text = "\n".join(value for (value,) in rows).encode()
         found += [f"{column}: {one}" for one in contacts.found_in(text)]
