@@ -22,6 +22,7 @@ from expectations.suites.raw_amocrm import AMOCRM_BOUNDARIES
 from expectations.suites.raw_bitrix24 import BITRIX24_BOUNDARIES
 from expectations.suites.raw_telephony import TELEPHONY_BOUNDARIES
 from sources.errors import CallfunnelError
+from sources.masking import without_contacts
 
 RAW_BOUNDARIES = (*BITRIX24_BOUNDARIES, *AMOCRM_BOUNDARIES, *TELEPHONY_BOUNDARIES)
 BOUNDARIES = (*RAW_BOUNDARIES, *MART_BOUNDARIES)
@@ -52,7 +53,8 @@ class Outcome:
         is_blocking: a failure stops publishing.
         offenders_count: how many records offend, all of them.
         sentence: what it says, in words.
-        offenders: the first of them: record, culprit (who is to mend it), sentence, link, since.
+        offenders: the first of them: record, culprit (who is to mend it), sentence, link, since;
+            without phones and e-mails, for they are shown to whoever may look at a run.
         accepted_count: further ones that a person has taken on (accepted_findings.csv).
     """
 
@@ -196,7 +198,12 @@ def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
             [rule_id, OFFENDERS_SHOWN],
         ).fetchall()
         offenders = tuple(
-            {"record": record, "culprit": culprit, "sentence": sentence, "link": link}
+            {
+                "record": record,
+                "culprit": culprit and without_contacts(culprit),
+                "sentence": without_contacts(sentence),
+                "link": link,
+            }
             | {"since": f"{since:%Y-%m-%d}"}
             for record, culprit, sentence, link, since in rows
         )

@@ -40,6 +40,20 @@ class Settings(BaseSettings):
     revision: str = Field(
         default="", description="of the code, where there is no git to ask: in a container"
     )
+    publish_postgres: SecretStr = Field(
+        default=SecretStr(""), description="address of the PostgreSQL database that BI reads"
+    )
+    company_publish_postgres: Mapping[str, SecretStr] = Field(
+        default_factory=dict,
+        description="instead of it, by company: COMPANY_PUBLISH_POSTGRES__<COMPANY>",
+    )
+    publish_key: SecretStr = Field(
+        default=SecretStr(""), description="key of published hashes; else made once and kept"
+    )
+    company_publish_key: Mapping[str, SecretStr] = Field(
+        default_factory=dict,
+        description="instead of it, by company: COMPANY_PUBLISH_KEY__<COMPANY>",
+    )
     ui_url: str = Field(
         default="http://127.0.0.1:3000", description="where people open the Dagster UI"
     )
@@ -53,6 +67,21 @@ class Settings(BaseSettings):
         """All Apprise URLs of the company's alerts, in one text."""
         own = self.company_alert_urls.get(self.company, SecretStr(""))
         return SecretStr(f"{self.alert_urls.get_secret_value()} {own.get_secret_value()}".strip())
+
+    @property
+    def postgres_address(self) -> SecretStr:
+        """Where the company's marts are published besides the files; empty: nowhere."""
+        return self.company_publish_postgres.get(self.company, self.publish_postgres)
+
+    @property
+    def hash_key(self) -> SecretStr:
+        """The key of published hashes; empty: the one kept in `hash_key_file`."""
+        return self.company_publish_key.get(self.company, self.publish_key)
+
+    @property
+    def hash_key_file(self) -> Path:
+        """The key of published hashes, made by the first publication."""
+        return self.state_dir / "publishing.key"
 
     @property
     def company_dir(self) -> Path:

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from orchestration.alerts.state import News, Over, Trouble
 from orchestration.alerts.texts import WORDS, Language, Words
+from sources.masking import without_contacts
 
 ITEMS_SHOWN = 10
 PEOPLE_SHOWN = 5
 SENTENCE_LENGTH = 280
 """Ten of them and their links stay below Telegram's 4,096 characters."""
-
-_PHONE = re.compile(
-    r"""
-    (?P<kept>
-        \d{4}-\d\d-\d\d(?:[ T]\d\d:\d\d(?::\d\d)?)?  # an instant
-        | https?://\S+                               # an address: ids of cards are as long
-    )
-    | (?<!\w) (?:
-        \+ \s? \d (?: [\s().-]{0,3} \d ){6,14}       # international
-        | \(? \d (?: [\s().-]{0,3} \d ){8,14}        # with the area's code
-        | \d{2,3} - \d\d - \d\d                      # of the town: 222-33-44
-    ) (?!\w)
-    """,
-    re.VERBOSE,
-)
 
 
 @dataclass(frozen=True)
@@ -80,7 +65,7 @@ class Teller:
             parts.append(self._list(words.over_head, [self._over(one) for one in news.over]))
         if news.run_id:
             parts.append(f"{words.run}: {self.ui_url.rstrip('/')}/runs/{news.run_id}")
-        return Message(without_phones(f"{self.company}: {', '.join(head)}"), "\n\n".join(parts))
+        return Message(without_contacts(f"{self.company}: {', '.join(head)}"), "\n\n".join(parts))
 
     def test_message(self) -> Message:
         """What somebody who sets up alerts wants to see arrive."""
@@ -105,7 +90,7 @@ class Teller:
             facts.append(words.records.format(count=trouble.records_count))
         lines = [f"{trouble.name} ({label}), {', '.join(facts)}", *self._details(trouble)]
         # The link is ours, made of ids; everything else may hold what somebody has typed.
-        told = without_phones("\n  ".join(lines))
+        told = without_contacts("\n  ".join(lines))
         return f"{told}\n  {trouble.link}" if trouble.link else told
 
     def _details(self, trouble: Trouble) -> Iterator[str]:
@@ -120,12 +105,7 @@ class Teller:
 
     def _over(self, over: Over) -> str:
         lasted = self.words.lasted_since.format(at=self.at(over.since))
-        return without_phones(f"{over.name}: {lasted}")
-
-
-def without_phones(text: str) -> str:
-    """A text with everything in it that may be a telephone number made unreadable."""
-    return _PHONE.sub(lambda found: found["kept"] or "***", text)
+        return without_contacts(f"{over.name}: {lasted}")
 
 
 def _shortened(sentence: str) -> str:

@@ -18,23 +18,33 @@ from dagster import (
 from expectations.gate import judge, require_open
 from expectations.outcomes import accepted_findings, outcomes
 from orchestration.failures import readable_failures
+from orchestration.publishing.failures import PublishingFailed
 from orchestration.publishing.files import publish_files
-from orchestration.publishing.tables import published_tables
+from orchestration.publishing.postgres import (
+    Contacts,
+    place_of,
+    publish_postgres,
+    read_generation,
+)
+from orchestration.publishing.privacy import hash_key
+from orchestration.publishing.tables import check_choices, published_tables, registers
 from orchestration.resources import Warehouse
 from orchestration.settings import PROJECT_DIR, Settings
 from sources.company import read_company
 
 
 def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[AssetsDefinition]:
-    """The gate and the published files of one company."""
+    """The gate, the published files and their copy in PostgreSQL, of one company."""
     company = settings.company
-    tables = published_tables(manifest)
+    company_toml = settings.company_dir / "company.toml"
     pool = f"{company}_warehouse"
     gate_key = AssetKey([company, "quality_gate"])
 
     @asset(
         key=gate_key,
-        deps=[AssetKey([company, table.schema, table.name]) for table in tables],
+        deps=[
+            AssetKey([company, table.schema, table.name]) for table in published_tables(manifest)
+        ],
         group_name="publish",
         owners=["team:analytics"],
         kinds={"python"},
@@ -55,8 +65,10 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
         context.log.info(f"the gate is open for build {verdict.build_number}")
         return MaterializeResult(metadata={"build": verdict.build_number, "verdict": "open"})
 
+    files_key = AssetKey([company, "published_files"])
+
     @asset(
-        key=AssetKey([company, "published_files"]),
+        key=files_key,
         deps=[gate_key],
         group_name="publish",
         owners=["team:analytics"],
@@ -68,7 +80,8 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
         context: AssetExecutionContext, warehouse: Warehouse
     ) -> MaterializeResult[None]:
         with readable_failures():
-            rules = read_company(settings.company_dir).rules
+            publish = read_company(settings.company_dir).rules.publish
+            check_choices(manifest, publish.columns, company_toml)
             with warehouse.connect() as connection:
                 verdict = require_open(connection)
                 found = outcomes(connection)
@@ -77,8 +90,10 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
                 settings.warehouse,
                 settings.published_dir,
                 company,
-                tables,
-                keep_generations=rules.publish.keep_generations,
+                published_tables(manifest, publish.columns),
+                hash_key=hash_key(settings),
+                contacts=registers(manifest) if publish.contacts_in_files else (),
+                keep_generations=publish.keep_generations,
                 memory_limit=settings.memory_limit,
                 progress=context.log.info,
                 facts={
@@ -103,7 +118,76 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
             }
         )
 
-    return [quality_gate, published_files]
+    @asset(
+        key=AssetKey([company, "published_postgres"]),
+        deps=[files_key],
+        group_name="publish",
+        owners=["team:analytics"],
+        kinds={"postgres"},
+        description=(
+            "The published files as schema `marts` of a PostgreSQL database, swapped as a whole; "
+            "nothing where no address is set."
+        ),
+        pool=pool,
+    )
+    def published_postgres(
+        context: AssetExecutionContext, warehouse: Warehouse
+    ) -> MaterializeResult[None]:
+        address = settings.postgres_address.get_secret_value()
+        if not address.strip():
+            nowhere = (
+                "Nothing is published in PostgreSQL: CALLFUNNEL_PUBLISH_POSTGRES is not set "
+                "(docs/publishing.md)."
+            )
+            context.log.info(nowhere)
+            return MaterializeResult(metadata={"published": nowhere})
+        with readable_failures():
+            with warehouse.connect() as connection:
+                build = require_open(connection).build_number
+            publish = read_company(settings.company_dir).rules.publish
+            check_choices(manifest, publish.columns, company_toml)
+            generation = read_generation(settings.published_dir)
+            if generation.build_number != build:
+                raise PublishingFailed(
+                    f"The published files are of build {generation.build_number}, the newest is "
+                    f"{build}: materialise published_files first."
+                )
+            publication = publish_postgres(
+                address,
+                generation,
+                published_tables(manifest, publish.columns),
+                contacts=(
+                    Contacts(settings.warehouse, registers(manifest), hash_key(settings))
+                    if publish.contacts_in_postgres
+                    else None
+                ),
+                memory_limit=settings.memory_limit,
+                progress=context.log.info,
+            )
+        kept = [
+            f"{table} stays, for {', '.join(views)} reads it: create the view again, then it "
+            "reads the new generation"
+            for table, views in publication.kept.items()
+        ]
+        for sentence in (*publication.warnings, *kept):
+            context.log.warning(sentence)
+        return MaterializeResult(
+            metadata={
+                "published": place_of(address),
+                "generation": publication.generation,
+                "dagster/row_count": sum(publication.rows.values()),
+                "tables_count": len(publication.rows),
+                "tries_of_the_swap": publication.tries,
+                "old_tables_kept": MetadataValue.md(
+                    "\n".join(f"- {one}" for one in kept) or "none"
+                ),
+                "warnings": MetadataValue.md(
+                    "\n".join(f"- {one}" for one in publication.warnings) or "none"
+                ),
+            }
+        )
+
+    return [quality_gate, published_files, published_postgres]
 
 
 def _git_revision() -> str | None:

@@ -8,6 +8,7 @@ from orchestration.doctor.alerts import look_at_alerts
 from orchestration.doctor.connections import look_at_connections
 from orchestration.doctor.findings import Finding, Status
 from orchestration.doctor.machine import look_at_data, look_at_versions
+from orchestration.doctor.publishing import look_at_publishing
 from orchestration.settings import Settings
 from sources.company import read_company
 from sources.errors import InputError
@@ -31,4 +32,5 @@ def examine(settings: Settings) -> Iterator[Finding]:
         return
     count = sum(1 for _ in rules.all_connections())
     yield Finding("company rules", "ok", f"companies/{settings.company}, connections: {count}")
+    yield from look_at_publishing(settings, rules)
     yield from look_at_connections(settings, rules)

@@ -19,6 +19,8 @@ from typing import Any
 
 import duckdb
 
+from orchestration.publishing.failures import PublishingFailed
+from orchestration.publishing.privacy import define_functions
 from orchestration.publishing.tables import PublishedTable
 
 STORAGE_VERSION = "v1.0.0"
@@ -44,9 +46,11 @@ def publish_files(
     company: str,
     tables: Iterable[PublishedTable],
     *,
+    hash_key: bytes,
     keep_generations: int,
     facts: dict[str, Any],
     memory_limit: str,
+    contacts: Iterable[PublishedTable] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Publication:
     """Write a new generation and make it current.
@@ -56,77 +60,124 @@ def publish_files(
         published_dir: `data/<company>/published`.
         company: part of the DuckDB file's name, `marts_<company>.duckdb`.
         tables: from `published_tables`.
+        hash_key: of `keyed_hash`.
         keep_generations: how many stay, the new one included.
         facts: further entries of manifest.json (git revision, checks, build).
         memory_limit: DuckDB's.
+        contacts: from `registers`, in the folder `contacts` as parquet only.
         progress: told after each table.
 
     Returns:
         The generation, its folder and the rows per table. Every table carries `generation` and
         `as_of_at` (UTC).
+
+    Raises:
+        PublishingFailed: the disk is full or refuses; nothing is left of the new generation.
     """
     published_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
     generation = max(_generations(published_dir), default=0) + 1
     aside = published_dir / f".gen-{generation}.part"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(mode=0o750)
-    rows: dict[str, int] = {}
-    described: list[dict[str, Any]] = []
-    file_name = f"marts_{company}.duckdb"
-    with duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = '{memory_limit}'")
-        connection.execute("set TimeZone = 'UTC'")
-        connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
-        connection.execute(
-            f"attach '{aside / file_name}' as published (storage_version '{STORAGE_VERSION}')"
+    try:
+        with duckdb.connect() as connection:
+            connection.execute(f"set memory_limit = '{memory_limit}'")
+            connection.execute("set TimeZone = 'UTC'")
+            connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+            define_functions(connection, hash_key)
+            as_of_at = _as_of(connection)
+            stamps = f"{generation}::integer as generation, ?::timestamp as as_of_at"
+            described = _write_tables(
+                connection, aside / f"marts_{company}.duckdb", tables, stamps, as_of_at, progress
+            )
+            _write_contacts(connection, aside / "contacts", contacts, stamps, as_of_at)
+        manifest = {
+            "generation": generation,
+            "company": company,
+            "as_of_at": None if as_of_at is None else f"{as_of_at.isoformat()}Z",
+            "tables": described,
+            **facts,
+        }
+        (aside / "manifest.json").write_text(
+            json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
         )
-        connection.execute("create schema published.marts")
-        as_of_at = _as_of(connection)
-        for table in tables:
-            columns = ", ".join(f'"{column}"' for column in table.columns)
-            connection.execute(
-                f'create table published.marts."{table.name}" as '
-                f"select {columns}, {generation}::integer as generation, ?::timestamp as as_of_at "
-                f'from warehouse.{table.schema}."{table.name}"',
-                [as_of_at],
-            )
-            connection.execute(
-                f"copy published.marts.\"{table.name}\" to '{aside / (table.name + '.parquet')}' "
-                "(format parquet, compression zstd)"
-            )
-            count = connection.execute(
-                f'select count(*) from published.marts."{table.name}"'
-            ).fetchone()
-            rows[table.name] = int(count[0]) if count else 0
-            described.append(
-                {
-                    "name": table.name,
-                    "rows": rows[table.name],
-                    "schema_hash": table.schema_hash,
-                    "columns_left_out": list(table.left_out),
-                }
-            )
-            progress(f"published {table.name}: {rows[table.name]:,} rows")
-        connection.execute("detach published")
-    manifest = {
-        "generation": generation,
-        "company": company,
-        "as_of_at": None if as_of_at is None else f"{as_of_at.isoformat()}Z",
-        "tables": described,
-        **facts,
-    }
-    (aside / "manifest.json").write_text(
-        json.dumps(manifest, ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
-    )
-    for path in aside.iterdir():
-        path.chmod(0o640)
-        _sync(path)
-    folder = published_dir / f"gen-{generation}"
-    aside.rename(folder)
-    _make_current(published_dir, folder)
+        files = [path for path in aside.rglob("*") if path.is_file()]
+        for path in files:
+            path.chmod(0o640)
+            _sync(path)
+        size = sum(path.stat().st_size for path in files)
+        folder = published_dir / f"gen-{generation}"
+        aside.rename(folder)
+        _make_current(published_dir, folder)
+    except (OSError, duckdb.IOException, duckdb.TransactionException) as problem:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise PublishingFailed(
+            f"The published files can't be written ({problem}). The last publication stays; a new "
+            f"one needs as much room beside it in {published_dir}. Make room and materialise "
+            "published_files again."
+        ) from None
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
     _forget_old(published_dir, keep_generations)
-    size = sum(path.stat().st_size for path in folder.iterdir())
-    return Publication(generation, folder, as_of_at, rows, size)
+    return Publication(
+        generation, folder, as_of_at, {one["name"]: one["rows"] for one in described}, size
+    )
+
+
+def _write_tables(
+    connection: duckdb.DuckDBPyConnection,
+    database: Path,
+    tables: Iterable[PublishedTable],
+    stamps: str,
+    as_of_at: dt.datetime | None,
+    progress: Callable[[str], None],
+) -> list[dict[str, Any]]:
+    """The DuckDB file and a parquet file per table; returns what the manifest says of them."""
+    described = []
+    connection.execute(f"attach '{database}' as published (storage_version '{STORAGE_VERSION}')")
+    connection.execute("create schema published.marts")
+    for table in tables:
+        connection.execute(
+            f'create table published.marts."{table.name}" as '
+            f'select {table.selected}, {stamps} from warehouse.{table.schema}."{table.name}"',
+            [as_of_at],
+        )
+        path = database.parent / f"{table.name}.parquet"
+        connection.execute(
+            f"copy published.marts.\"{table.name}\" to '{path}' (format parquet, compression zstd)"
+        )
+        count = connection.execute(
+            f'select count(*) from published.marts."{table.name}"'
+        ).fetchone()
+        rows = int(count[0]) if count else 0
+        described.append(
+            {
+                "name": table.name,
+                "rows": rows,
+                "schema_hash": table.schema_hash,
+                "columns_left_out": list(table.left_out),
+            }
+        )
+        progress(f"published {table.name}: {rows:,} rows")
+    connection.execute("detach published")
+    return described
+
+
+def _write_contacts(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    tables: Iterable[PublishedTable],
+    stamps: str,
+    as_of_at: dt.datetime | None,
+) -> None:
+    for table in tables:
+        folder.mkdir(exist_ok=True, mode=0o750)
+        connection.execute(
+            f'copy (select {table.selected}, {stamps} from warehouse.{table.schema}."{table.name}")'
+            f" to '{folder / table.name}.parquet' (format parquet, compression zstd)",
+            [as_of_at],
+        )
 
 
 def _as_of(connection: duckdb.DuckDBPyConnection) -> dt.datetime | None:

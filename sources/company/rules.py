@@ -31,6 +31,7 @@ from pydantic import (
 
 from sources.connection import PBX_SYSTEMS, PbxSystem, source_key
 from sources.errors import InputError
+from sources.masking import Treatment
 
 BUILT_IN_SEGMENTS = ("all", "talker", "department", "source", "pipeline")
 NAME_PATTERN = r"^[a-z][a-z0-9_]*$"
@@ -267,9 +268,17 @@ class ReportsSection(_Strict):
 
 
 class PublishSection(_Strict):
-    """What publishing keeps."""
+    """What publishing keeps and shows; what each means stands in docs/publishing.md."""
 
     keep_generations: int = Field(default=3, ge=1, le=365)
+    contacts_in_postgres: bool = True
+    """Registers with numbers to dial, in the schema `marts_contacts` for `bi_sales` alone."""
+    contacts_in_files: bool = False
+    """The same as parquet in the publication's folder `contacts`."""
+    columns: dict[
+        Annotated[str, Field(pattern=r"^(dim|fct|metric)_[a-z0-9_]+\.[a-z][a-z0-9_]*$")], Treatment
+    ] = {}
+    """What is published of a personal column, `<table>.<column>`, instead of the default."""
 
 
 class UpkeepSection(_Strict):
@@ -1090,6 +1099,12 @@ def _problem(error: Any) -> str:
     if error["type"] == "missing":
         return "is required"
     return f"{error['msg'].removeprefix('Value error, ')} (found {error['input']!r})"
+
+
+def place_in_toml(path: Path, location: Sequence[int | str]) -> str:
+    """`companies/<name>/company.toml, line <n>` of a key, for messages."""
+    line = _line_of(path.read_text(encoding="utf-8"), location)
+    return f"companies/{path.parent.name}/{path.name}" + (f", line {line}" if line else "")
 
 
 def _line_of(text: str, location: Sequence[int | str]) -> int | None:

@@ -39,13 +39,14 @@ from typer.testing import CliRunner
 
 from orchestration.alerts import sensors
 from orchestration.alerts.delivery import Address, addresses_of, problem_of
-from orchestration.alerts.messages import ITEMS_SHOWN, Teller, without_phones
+from orchestration.alerts.messages import ITEMS_SHOWN, Teller
 from orchestration.alerts.sensors import alert_sensors
 from orchestration.alerts.state import News, Over, Trouble
 from orchestration.alerts.texts import WORDS
 from orchestration.cli import app
 from orchestration.settings import Settings
 from sources.company import read_company
+from sources.masking import without_contacts
 from tests.support.companies import make_company
 
 pytestmark = pytest.mark.scattered
@@ -410,10 +411,13 @@ def test_reports_that_nobody_refreshes_are_told(
         ("on 2026-03-02 18:00:00 deal 123456", "on 2026-03-02 18:00:00 deal 123456"),
         ("extension 101, 1,234,567 rows", "extension 101, 1,234,567 rows"),
         ("https://crm.example/deal/79001234567/", "https://crm.example/deal/79001234567/"),
+        ("call 1777551840.1056540 (asterisk:office)", "call 1777551840.1056540 (asterisk:office)"),
+        ("ask Anna.K@shop.example.com, or", "ask ***, or"),
+        ("a@b, @team and 50 @ 3", "a@b, @team and 50 @ 3"),
     ],
 )
-def test_phones_are_masked(text: str, told: str) -> None:
-    assert without_phones(text) == told
+def test_phones_and_e_mails_are_masked(text: str, told: str) -> None:
+    assert without_contacts(text) == told
 
 
 def test_every_language_says_everything_with_the_same_facts() -> None:

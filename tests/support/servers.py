@@ -80,8 +80,12 @@ def mariadb() -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def postgresql() -> Iterator[Server]:
-    """A PostgreSQL of its own."""
+def postgresql(largest_file: int | None = None) -> Iterator[Server]:
+    """A PostgreSQL of its own.
+
+    Args:
+        largest_file: bytes beyond which its files can't grow, as on a full disk.
+    """
     initdb, postgres = programs_of("PostgreSQL")
     with _folder() as folder:
         data, port, password = folder / "data", _free_port(), folder / "password"
@@ -92,6 +96,8 @@ def postgresql() -> Iterator[Server]:
         command = [postgres, "-D", str(data), "-F", "-p", str(port),
                    "-c", "listen_addresses=127.0.0.1",
                    "-c", "unix_socket_directories="]  # fmt: skip
+        if largest_file is not None:
+            command = ["prlimit", f"--fsize={largest_file}", "--", *command]
         server = Server("postgresql+psycopg", "admin", port)
         with _running(folder, command, server, database="postgres"):
             yield server
