@@ -323,6 +323,31 @@ def catalogue() -> None:
 
 
 @app.command()
+def powerbi(
+    company: Folder = None,
+    to: Annotated[Path | None, typer.Option(help="None: data/<company>/powerbi")] = None,
+    language: Annotated[str | None, typer.Option(help="en, ru or uk; none: the company's")] = None,
+) -> None:
+    """Write a Power BI project over the published tables: model, measures, names, roles."""
+    from orchestration.bi.model import read_bi_model
+    from orchestration.bi.powerbi import write_project
+
+    with _sentences():
+        settings = _prepared(company or read_settings().company)
+        spoken = _language(settings, language)
+        folder = (to or settings.data_dir / "powerbi").resolve()
+        project = write_project(read_bi_model(settings), settings.company, folder, spoken)
+        console.print(
+            f"{project.file}: {project.tables} tables, {project.columns:,} columns, "
+            f"{project.measures} measures, {project.relationships} relationships "
+            f"({project.inactive} inactive)",
+            soft_wrap=True,
+        )
+        for left in project.left_out:
+            console.print(f"No measure: {left.name}, {left.reason}", soft_wrap=True)
+
+
+@app.command()
 def rulebook() -> None:
     """Write docs/data-quality.md from the seeds and suites."""
     from expectations.rulebook import write_rulebook
@@ -349,6 +374,15 @@ def _prepared(company: str) -> Settings:
     read_company(settings.company_dir)
     settings.make_folders()
     return settings
+
+
+def _language(settings: Settings, wanted: str | None) -> str:
+    from orchestration.catalogue import LANGUAGES
+
+    language = wanted or read_company(settings.company_dir).rules.company.language
+    if language not in LANGUAGES:
+        raise InputError(f"There is no language '{language}'; choose from {', '.join(LANGUAGES)}.")
+    return language
 
 
 def _require_warehouse(settings: Settings) -> None:
