@@ -348,6 +348,41 @@ def powerbi(
 
 
 @app.command()
+def metabase(
+    url: Annotated[str, typer.Option(envvar="METABASE_URL", help="E.g. http://127.0.0.1:3001")],
+    api_key: Annotated[
+        str,
+        typer.Option(envvar="METABASE_API_KEY", show_envvar=True, help="Of the administrators"),
+    ],
+    company: Folder = None,
+    database: Annotated[
+        str, typer.Option(help="The PostgreSQL connection's name in Metabase")
+    ] = "callfunnel",
+    collection: Annotated[
+        str | None, typer.Option(help="Where dashboards go; none: callfunnel <company>")
+    ] = None,
+    language: Annotated[str | None, typer.Option(help="en, ru or uk; none: the company's")] = None,
+) -> None:
+    """Set up Metabase: names, keys and types of the tables, a dashboard for every reader."""
+    from orchestration.bi.metabase import Client, set_up
+    from orchestration.bi.model import read_bi_model
+
+    with _sentences():
+        settings = _prepared(company or read_settings().company)
+        outcome = set_up(
+            Client(url, api_key),
+            read_bi_model(settings),
+            database=database,
+            collection=collection or f"callfunnel {settings.company}",
+            language=_language(settings, language),
+            say=errors.print,
+        )
+        console.print(f"Changed: {len(outcome.changed)}", highlight=False)
+        for name, dashboard in outcome.dashboards.items():
+            console.print(f"{name}: {url.rstrip('/')}/dashboard/{dashboard}", soft_wrap=True)
+
+
+@app.command()
 def rulebook() -> None:
     """Write docs/data-quality.md from the seeds and suites."""
     from expectations.rulebook import write_rulebook

@@ -97,6 +97,8 @@ class BiModel:
     relationships: Sequence[Relationship]
     semantic: Mapping[str, Any]
     metrics: Mapping[str, Mapping[str, Entry]]
+    reports: Mapping[str, str]
+    """The number of the report that a table is."""
 
     def relationship(self, table: str, column: str) -> Relationship | None:
         """Where a column leads to."""
@@ -192,6 +194,11 @@ def bi_model(
         relationships=_activated(tables, _links(manifest, semantic, tables), semantic),
         semantic=semantic,
         metrics=metrics,
+        reports={
+            entry.table_name: entry.report
+            for entry in entries
+            if entry.entry_kind == "report" and entry.table_name and entry.report
+        },
     )
 
 
