@@ -51,8 +51,9 @@ class Column:
 
     @property
     def is_key(self) -> bool:
-        """Keys join tables; nobody reads them. In Metabase they would not survive JavaScript."""
-        return self.name.endswith("_key") and self.data_type == "bigint"
+        """Keys and hashes join tables; nobody reads them."""
+        is_number = self.name.endswith("_key") and self.data_type == "bigint"
+        return is_number or self.name.endswith("_hash")
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def bi_model(
             description=_one_line(node["description"]),
             key=key[0] if len(key) == 1 and key[0] in published.columns else None,
             columns={
-                name: _column(published.name, node["columns"][name], explained)
+                name: _column(published.name, _contract(node, name), explained)
                 for name in published.columns
             },
             names=explained.table_names(published.name),
@@ -244,6 +245,12 @@ class _Explained:
 
     def _of_column(self, table: str, column: str) -> Mapping[str, Entry]:
         return self._own.get((table, column)) or self._shared.get(column, {})
+
+
+def _contract(node: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """A column as the model has it; under a name of its own, a keyed hash of a personal one."""
+    hashed = {"name": name, "data_type": "varchar", "description": "Keyed hash, for joining."}
+    return node["columns"].get(name) or hashed
 
 
 def _column(table: str, column: Mapping[str, Any], explained: _Explained) -> Column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections import Counter, defaultdict
@@ -15,7 +16,7 @@ import duckdb
 import pytest
 from pbi_parsers import dax
 
-from orchestration.bi.model import BiModel, read_bi_model
+from orchestration.bi.model import BiModel, bi_model, read_bi_model
 from orchestration.bi.powerbi import Project, write_project
 from orchestration.publishing.tables import published_tables
 from tests.conftest import DemoRun
@@ -325,3 +326,20 @@ def test_the_report_opens_the_model_beside_it(written: Written) -> None:
     pages = json.loads((report / "definition/pages/pages.json").read_text())
     [page] = pages["pageOrder"]
     assert json.loads((report / f"definition/pages/{page}/page.json").read_text())["name"] == page
+
+
+def test_a_hash_of_a_personal_column_is_a_hidden_text(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [calls] = [one for one in published_tables(written.manifest) if one.name == "fct_calls"]
+    hashed = dataclasses.replace(calls, columns=(*calls.columns, "phone_e164_hash"))
+    monkeypatch.setattr(
+        "orchestration.bi.model.published_tables",
+        lambda manifest: (
+            *(one for one in published_tables(manifest) if one.name != "fct_calls"),
+            hashed,
+        ),
+    )
+    model = bi_model(written.manifest, {"semantic_models": [], "metrics": []}, [])
+    column = model.tables["fct_calls"].columns["phone_e164_hash"]
+    assert (column.data_type, column.is_key) == ("varchar", True)
