@@ -154,7 +154,8 @@ def _find_database(client: Client, name: str) -> int:
         there = ", ".join(sorted(one["name"] for one in listed)) or "none"
         raise CallfunnelError(
             f"Metabase has no database '{name}' (it has: {there}). Add it under Admin settings, "
-            "Databases: PostgreSQL, user bi_ro, schema marts; or name yours with --database."
+            "Databases: PostgreSQL, a user who is a member of bi_ro, schema marts; or name yours "
+            "with --database."
         )
     if own[0]["engine"] != "postgres":
         raise CallfunnelError(

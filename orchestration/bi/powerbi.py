@@ -10,6 +10,7 @@ from pathlib import Path
 
 from orchestration.bi.dax import LeftOut, Measure, column, format_of, measures, row_filter
 from orchestration.bi.model import DATES, EMPLOYEES, BiModel, Column, Relationship, Table
+from orchestration.bi.pbip import shell
 from orchestration.bi.tmdl import Tmdl, identifier, one_line, tag
 
 CULTURES: Mapping[str, str] = {"en": "en-US", "ru": "ru-RU", "uk": "uk-UA"}
@@ -18,7 +19,6 @@ VIEWERS = "bi_viewers"
 """E-mail to employee: the company's own file, no part of what callfunnel publishes."""
 ROLE = "Manager"
 
-_SCHEMAS = "https://developer.microsoft.com/json-schemas/fabric"
 _COMPATIBILITY = 1600
 _DECIMAL_DIGITS = 4
 _OWN_TABLES = (MEASURES, VIEWERS)
@@ -73,7 +73,7 @@ def write_project(model: BiModel, company: str, folder: Path, language: str) -> 
     model = _without_amounts_of_cards(model)
     made, left_out = measures(model)
     files = {
-        **_shell(name),
+        **shell(name),
         **_definition(model, name, made, language),
         "README.md": _readme(model, name, made, left_out),
     }
@@ -441,92 +441,6 @@ def _folder_name(model: BiModel, measure: Measure, language: str) -> str:
     table = model.tables.get(entry.table_name or "")
     name = table.names.get(language, "") if table else ""
     return one_line(f"{entry.report or ''} {name}") or _folder(measure)
-
-
-def _shell(name: str) -> dict[str, str]:
-    report = f"{name}.Report"
-    page = tag("page", "first").replace("-", "")[:20]
-    definition = f"{report}/definition"
-    schemas = f"{_SCHEMAS}/item/report"
-    return {
-        f"{name}.pbip": _json(
-            {
-                "$schema": f"{_SCHEMAS}/pbip/pbipProperties/1.0.0/schema.json",
-                "version": "1.0",
-                "artifacts": [{"report": {"path": report}}],
-                "settings": {"enableAutoRecovery": True},
-            }
-        ),
-        f"{name}.SemanticModel/definition.pbism": _json(
-            {
-                "$schema": f"{_SCHEMAS}/item/semanticModel/definitionProperties/1.0.0/schema.json",
-                "version": "4.2",
-                "settings": {},
-            }
-        ),
-        f"{name}.SemanticModel/.platform": _platform(name, "SemanticModel"),
-        f"{report}/.platform": _platform(name, "Report"),
-        f"{report}/definition.pbir": _json(
-            {
-                "$schema": f"{schemas}/definitionProperties/2.0.0/schema.json",
-                "version": "4.0",
-                "datasetReference": {"byPath": {"path": f"../{name}.SemanticModel"}},
-            }
-        ),
-        f"{definition}/version.json": _json(
-            {
-                "$schema": f"{schemas}/definition/versionMetadata/1.0.0/schema.json",
-                "version": "2.0.0",
-            }
-        ),
-        f"{definition}/report.json": _json(
-            {
-                "$schema": f"{schemas}/definition/report/3.0.0/schema.json",
-                "themeCollection": {
-                    "baseTheme": {
-                        "name": "CY24SU10",
-                        "reportVersionAtImport": {
-                            "visual": "1.8.95",
-                            "report": "2.0.95",
-                            "page": "1.3.95",
-                        },
-                        "type": "SharedResources",
-                    }
-                },
-            }
-        ),
-        f"{definition}/pages/pages.json": _json(
-            {
-                "$schema": f"{schemas}/definition/pagesMetadata/1.0.0/schema.json",
-                "pageOrder": [page],
-                "activePageName": page,
-            }
-        ),
-        f"{definition}/pages/{page}/page.json": _json(
-            {
-                "$schema": f"{schemas}/definition/page/2.0.0/schema.json",
-                "name": page,
-                "displayName": "callfunnel",
-                "displayOption": "FitToPage",
-                "height": 720,
-                "width": 1280,
-            }
-        ),
-    }
-
-
-def _platform(name: str, kind: str) -> str:
-    return _json(
-        {
-            "$schema": f"{_SCHEMAS}/gitIntegration/platformProperties/2.0.0/schema.json",
-            "metadata": {"type": kind, "displayName": name},
-            "config": {"version": "2.0", "logicalId": tag("platform", name, kind)},
-        }
-    )
-
-
-def _json(content: object) -> str:
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def _readme(model: BiModel, name: str, made: Sequence[Measure], left_out: Sequence[LeftOut]) -> str:
