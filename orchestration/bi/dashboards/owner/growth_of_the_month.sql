@@ -14,5 +14,7 @@ where
     period_type = 'month'
     and slice_type = 'all'
     and is_current
-    and metric_name in ('requests', 'deals_created', 'won', 'won_amount', 'calls', 'successful_calls')
+    and metric_name in (
+        'requests', 'deals_created', 'won', 'won_amount', 'calls', 'successful_calls'
+    )
 order by source_key, metric_name
