@@ -36,7 +36,8 @@ REPLAY_OPTION = $(if $(REPLAY),--replay "$(REPLAY)")
 SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
-.PHONY: help setup demo dev run backfill restore upkeep authorise doctor alert-test dbt mf docs docs-metrics \
+.PHONY: help setup demo dev run backfill restore upkeep authorise doctor alert-test dbt mf docs powerbi \
+	metabase docs-metrics \
 	docs-quality summary test \
 	test-long test-servers bench-extract bench-calls bench-transform bench-quality lint format clean
 
@@ -98,6 +99,12 @@ docs: $(STAMP) ## dbt's documentation of all tables, with lineage and exposures,
 
 summary: $(STAMP) ## Print the summary of the last run again (COMPANY=)
 	@$(RUN) summary --company $(COMPANY)
+
+powerbi: $(STAMP) ## A Power BI project over the published tables (COMPANY=, ARGS="--to FOLDER --language uk")
+	@$(RUN) powerbi --company $(COMPANY) $(ARGS)
+
+metabase: $(STAMP) ## Names, keys and dashboards in Metabase (METABASE_URL, METABASE_API_KEY from the environment; COMPANY=, ARGS="--database NAME")
+	@$(RUN) metabase --company $(COMPANY) $(ARGS)
 
 docs-metrics: $(STAMP) ## Write the metric catalogue's pages, docs/metrics.*.md, from the yml files
 	@$(RUN) catalogue

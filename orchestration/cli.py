@@ -335,6 +335,66 @@ def catalogue() -> None:
 
 
 @app.command()
+def powerbi(
+    company: Folder = None,
+    to: Annotated[Path | None, typer.Option(help="None: data/<company>/powerbi")] = None,
+    language: Annotated[str | None, typer.Option(help="en, ru or uk; none: the company's")] = None,
+) -> None:
+    """Write a Power BI project over the published tables: model, measures, names, roles."""
+    from orchestration.bi.model import read_bi_model
+    from orchestration.bi.powerbi import write_project
+
+    with _sentences():
+        settings = _prepared(company or read_settings().company)
+        spoken = _language(settings, language)
+        folder = (to or settings.data_dir / "powerbi").resolve()
+        project = write_project(read_bi_model(settings), settings.company, folder, spoken)
+        console.print(
+            f"{project.file}: {project.tables} tables, {project.columns:,} columns, "
+            f"{project.measures} measures, {project.relationships} relationships "
+            f"({project.inactive} inactive)",
+            soft_wrap=True,
+        )
+        for left in project.left_out:
+            console.print(f"No measure: {left.name}, {left.reason}", soft_wrap=True)
+
+
+@app.command()
+def metabase(
+    url: Annotated[str, typer.Option(envvar="METABASE_URL", help="E.g. http://127.0.0.1:3001")],
+    api_key: Annotated[
+        str,
+        typer.Option(envvar="METABASE_API_KEY", show_envvar=True, help="Of the administrators"),
+    ],
+    company: Folder = None,
+    database: Annotated[
+        str, typer.Option(help="The PostgreSQL connection's name in Metabase")
+    ] = "callfunnel",
+    collection: Annotated[
+        str | None, typer.Option(help="Where dashboards go; none: callfunnel <company>")
+    ] = None,
+    language: Annotated[str | None, typer.Option(help="en, ru or uk; none: the company's")] = None,
+) -> None:
+    """Set up Metabase: names, keys and types of the tables, a dashboard for every reader."""
+    from orchestration.bi.metabase import Client, set_up
+    from orchestration.bi.model import read_bi_model
+
+    with _sentences():
+        settings = _prepared(company or read_settings().company)
+        outcome = set_up(
+            Client(url, api_key),
+            read_bi_model(settings),
+            database=database,
+            collection=collection or f"callfunnel {settings.company}",
+            language=_language(settings, language),
+            say=errors.print,
+        )
+        console.print(f"Changed: {len(outcome.changed)}", highlight=False)
+        for name, dashboard in outcome.dashboards.items():
+            console.print(f"{name}: {url.rstrip('/')}/dashboard/{dashboard}", soft_wrap=True)
+
+
+@app.command()
 def rulebook() -> None:
     """Write docs/data-quality.md from the seeds and suites."""
     from expectations.rulebook import write_rulebook
@@ -361,6 +421,15 @@ def _prepared(company: str) -> Settings:
     read_company(settings.company_dir)
     settings.make_folders()
     return settings
+
+
+def _language(settings: Settings, wanted: str | None) -> str:
+    from orchestration.catalogue import LANGUAGES
+
+    language = wanted or read_company(settings.company_dir).rules.company.language
+    if language not in LANGUAGES:
+        raise InputError(f"There is no language '{language}'; choose from {', '.join(LANGUAGES)}.")
+    return language
 
 
 def _require_warehouse(settings: Settings) -> None:

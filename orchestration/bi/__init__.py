@@ -1,0 +1,1 @@
+"""What BI tools are told about the published tables: made from dbt's manifest, never by hand."""

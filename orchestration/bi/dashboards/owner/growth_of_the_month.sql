@@ -1,0 +1,20 @@
+-- The month that runs beside the same number of complete days of the month and the year before.
+select
+    source_key,
+    metric_name,
+    value,
+    previous_value,
+    growth_share,
+    year_before_value,
+    year_growth_share,
+    growth_note,
+    as_of_at
+from marts.metric_sales_kpi__by_period
+where
+    period_type = 'month'
+    and slice_type = 'all'
+    and is_current
+    and metric_name in (
+        'requests', 'deals_created', 'won', 'won_amount', 'calls', 'successful_calls'
+    )
+order by source_key, metric_name

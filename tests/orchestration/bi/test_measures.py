@@ -1,0 +1,103 @@
+"""Power BI's measures give what the semantic layer gives: totals, and for single people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pytest
+
+from orchestration.bi.dax import measures
+from orchestration.bi.model import BiModel, read_bi_model
+from tests.conftest import DemoRun
+from tests.support.dax import Dax
+from tests.support.semantic_layer import SemanticLayer
+
+OF_A_WINDOW = ("DATEADD", "DATESMTD", "DATESYTD", "DATESINPERIOD")
+"""Measures that move along the calendar: they need a report's dates, and are not computed here."""
+
+
+@pytest.fixture(scope="module")
+def model(demo_run: DemoRun) -> BiModel:
+    return read_bi_model(demo_run.settings)
+
+
+@pytest.fixture(scope="module")
+def layer(demo_run: DemoRun) -> Iterator[SemanticLayer]:
+    manifest = demo_run.settings.dbt_target_dir / "semantic_manifest.json"
+    with duckdb.connect(str(demo_run.settings.warehouse), read_only=True) as connection:
+        yield SemanticLayer(manifest, connection)
+
+
+@pytest.fixture(scope="module")
+def published(demo_run: DemoRun) -> Iterator[duckdb.DuckDBPyConnection]:
+    marts = demo_run.settings.published_dir / "current/marts_demo.duckdb"
+    with duckdb.connect(str(marts), read_only=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def expressions(model: BiModel) -> dict[str, str]:
+    made, _ = measures(model)
+    return {one.name: one.expression for one in made}
+
+
+def computed_here(expressions: dict[str, str]) -> list[str]:
+    return [
+        name
+        for name, expression in expressions.items()
+        if not any(function in expression for function in OF_A_WINDOW)
+    ]
+
+
+def test_measures_without_a_filter_are_the_metrics(
+    model: BiModel,
+    layer: SemanticLayer,
+    published: duckdb.DuckDBPyConnection,
+    expressions: dict[str, str],
+) -> None:
+    names = computed_here(expressions)
+    assert len(names) > 100
+    dax = Dax(published, expressions, model.relationships)
+    wanted = layer.totals(names)
+    found = {name: dax.value(name) for name in names}
+    assert_equal(layer, found, wanted)
+
+
+def test_measures_of_one_employee_are_the_metrics_of_that_employee(
+    model: BiModel,
+    layer: SemanticLayer,
+    published: duckdb.DuckDBPyConnection,
+    expressions: dict[str, str],
+) -> None:
+    [(employee,)] = published.execute(
+        "select reporting_employee_key from marts.fct_deal_closes where reporting_employee_key > 0 "
+        "group by 1 order by count(*) desc, 1 limit 1"
+    ).fetchall()
+    # Requests count by three different people: the asked, the qualifying and the answering one.
+    names = ["requests", "qualified", "requests_handled", "won", "won_share_closed", "calls",
+             "stays_ended", "stay_days_median", "open_cards", "won_for_repeat_clients"]  # fmt: skip
+    dax = Dax(published, expressions, model.relationships, {"dim_employees": employee})
+    asked = layer.ask(names, ["employee"], where=[f"{{{{ Entity('employee') }}}} = {employee}"])
+    [wanted] = asked.values()
+    found = {name: dax.value(name) for name in names}
+    assert len({found["requests"], found["qualified"], found["requests_handled"]}) == 3
+    assert_equal(layer, found, wanted)
+
+
+def assert_equal(
+    layer: SemanticLayer, found: dict[str, float | None], wanted: dict[str, float | None]
+) -> None:
+    differ = {}
+    for name, metric in wanted.items():
+        value = found[name]
+        # A count of nothing is blank in Power BI, a ratio over nothing is empty in both.
+        if value is None and name not in layer.ratios:
+            value = 0.0
+        if metric is None or value is None:
+            is_same = metric is value
+        else:
+            is_same = float(metric) == pytest.approx(value, rel=1e-9)
+        if not is_same:
+            differ[name] = (value, metric)
+    assert not differ
