@@ -37,9 +37,8 @@ SYSTEM_OPTION = $(if $(SYSTEM),--system $(SYSTEM))
 FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
 .PHONY: help setup demo dev run backfill restore upkeep authorise doctor alert-test dbt mf docs powerbi \
-	metabase docs-metrics \
-	docs-quality summary test \
-	test-long test-servers bench-extract bench-calls bench-transform bench-quality lint format clean
+	metabase docs-metrics docs-quality summary test test-long test-servers bench-extract bench-calls \
+	bench-transform bench-quality lint format clean
 
 help: ## List the targets
 	@echo "callfunnel: what does our sales department really do, and what does it bring?"
