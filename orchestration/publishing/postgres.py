@@ -396,7 +396,7 @@ def _swap(postgres: psycopg.Connection, doors: Sequence[Door], patience_seconds:
                 (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected)
             ),
             stop=tenacity.stop_after_delay(patience_seconds),
-            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=10, jitter=0.5),
+            wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.5),
             reraise=True,
         ):
             with attempt, postgres.transaction():

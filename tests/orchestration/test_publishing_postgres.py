@@ -206,9 +206,21 @@ def test_readers_see_one_generation_and_wait_for_nothing(address: str, published
 
 @pytest.mark.long
 def test_sixty_publications_among_many_readers(address: str, published: Path) -> None:
-    readers = _publish_among_readers(address, published, times=60, more=3)
+    readers = _publish_among_readers(address, published, times=60, more=2)
     print({kind: (len(times), round(max(times), 3)) for kind, times in readers.reads.items()})
     _require_undisturbed(readers)
+
+
+def test_a_snapshot_older_than_the_publication_finds_its_tables_full(
+    address: str, published: Path
+) -> None:
+    _control_table(address)
+    with connect(address) as reader, reader.transaction():
+        reader.execute("set transaction isolation level repeatable read")
+        reader.execute("select count(*) from control.beside")
+        publish(address, published)
+        found = reader.execute("select max(generation), count(*) from marts.t05").fetchone()
+    assert found == (2, ROWS)
 
 
 def test_a_long_reader_keeps_the_old_generation_and_is_named(address: str, published: Path) -> None:
