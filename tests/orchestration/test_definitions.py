@@ -114,7 +114,7 @@ def test_the_job_holds_every_asset_and_every_check_in_one_process(
     known = {spec.key for spec in definitions.resolve_all_asset_specs()}
     assert known - set(layer.executable_asset_keys) == KEPT_BY_HOOKS
     assert job.executor_def.name == "in_process"
-    assert len(set(job.graph.node_dict)) == 9
+    assert len(set(job.graph.node_dict)) == 10
 
 
 def test_raw_tables_lead_to_the_models_and_the_gate_to_publishing(
@@ -124,7 +124,9 @@ def test_raw_tables_lead_to_the_models_and_the_gate_to_publishing(
     by_name = {"/".join(key.path): key for key in graph.get_all_asset_keys()}
     staging = graph.get(by_name["acme/staging/stg_bitrix24__deals"])
     assert by_name["acme/raw_bitrix24/deals"] in staging.parent_keys
-    assert graph.get(by_name["acme/published_files"]).parent_keys == {by_name["acme/quality_gate"]}
+    files = by_name["acme/published_files"]
+    assert graph.get(files).parent_keys == {by_name["acme/quality_gate"]}
+    assert graph.get(by_name["acme/published_postgres"]).parent_keys == {files}
     gate = graph.get(by_name["acme/quality_gate"])
     assert by_name["acme/metrics/metric_call_load__by_stage"] in gate.parent_keys
 
