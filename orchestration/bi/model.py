@@ -21,7 +21,9 @@ from orchestration.catalogue import LANGUAGES, Entry, read_catalogue
 from orchestration.manifest import manifest_path, read_manifest
 from orchestration.publishing.tables import published_tables
 from orchestration.settings import Settings
+from sources.company import read_company
 from sources.errors import CallfunnelError
+from sources.masking import Treatment
 
 Names = Mapping[str, str]
 """A text by language."""
@@ -156,11 +158,15 @@ def read_bi_model(settings: Settings) -> BiModel:
     if not parsed.exists():
         raise CallfunnelError(f"{parsed} is missing: run make dbt ARGS=parse.")
     semantic = json.loads(parsed.read_text(encoding="utf-8"))
-    return bi_model(manifest, semantic, _entries(settings))
+    choices = read_company(settings.company_dir).rules.publish.columns
+    return bi_model(manifest, semantic, _entries(settings), choices)
 
 
 def bi_model(
-    manifest: Mapping[str, Any], semantic: Mapping[str, Any], entries: Iterable[Entry]
+    manifest: Mapping[str, Any],
+    semantic: Mapping[str, Any],
+    entries: Iterable[Entry],
+    choices: Mapping[str, Treatment] | None = None,
 ) -> BiModel:
     """Put together what dbt knows of the published tables."""
     entries = list(entries)
@@ -171,7 +177,7 @@ def bi_model(
         if node["resource_type"] == "model"
     }
     tables: dict[str, Table] = {}
-    for published in published_tables(manifest):
+    for published in published_tables(manifest, choices):
         node = nodes[published.name]
         key = node.get("primary_key") or []
         tables[published.name] = Table(

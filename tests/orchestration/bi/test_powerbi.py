@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections import Counter, defaultdict
@@ -328,18 +327,13 @@ def test_the_report_opens_the_model_beside_it(written: Written) -> None:
     assert json.loads((report / f"definition/pages/{page}/page.json").read_text())["name"] == page
 
 
-def test_a_hash_of_a_personal_column_is_a_hidden_text(
-    written: Written, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    [calls] = [one for one in published_tables(written.manifest) if one.name == "fct_calls"]
-    hashed = dataclasses.replace(calls, columns=(*calls.columns, "phone_e164_hash"))
-    monkeypatch.setattr(
-        "orchestration.bi.model.published_tables",
-        lambda manifest: (
-            *(one for one in published_tables(manifest) if one.name != "fct_calls"),
-            hashed,
-        ),
+def test_a_personal_column_is_a_hidden_hash_unless_the_company_shows_it(written: Written) -> None:
+    nothing = {"semantic_models": [], "metrics": []}
+    hashed = bi_model(written.manifest, nothing, []).tables["fct_calls"].columns
+    assert "phone_e164" not in hashed
+    assert (hashed["phone_e164_hash"].data_type, hashed["phone_e164_hash"].is_key) == (
+        "varchar",
+        True,
     )
-    model = bi_model(written.manifest, {"semantic_models": [], "metrics": []}, [])
-    column = model.tables["fct_calls"].columns["phone_e164_hash"]
-    assert (column.data_type, column.is_key) == ("varchar", True)
+    shown = bi_model(written.manifest, nothing, [], {"fct_calls.phone_e164": "show"})
+    assert not shown.tables["fct_calls"].columns["phone_e164"].is_key
