@@ -433,6 +433,16 @@ def test_facts_have_relationships_and_a_fan_out_test(manifest: Mapping[str, Any]
     assert without == []
 
 
+def test_no_column_is_called_as_those_that_publishing_adds(manifest: Mapping[str, Any]) -> None:
+    assert [
+        (node["name"], column)
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["schema"] in ("marts", "metrics")
+        for column in node["columns"]
+        if column in ("generation", "as_of_at")
+    ] == []
+
+
 def test_the_same_column_has_the_same_type_everywhere(manifest: Mapping[str, Any]) -> None:
     types: dict[str, set[str]] = {}
     for model in models(manifest):

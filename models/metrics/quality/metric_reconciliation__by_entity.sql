@@ -29,7 +29,7 @@ new_rows as (
 listed as (
     select
         reconciliation.*,
-        connections.as_of_at,
+        connections.as_of_at as connection_as_of_at,
         case
             {% for system, entities in lists.items() %}
             {% for entity, rows in entities.items() %}
@@ -52,7 +52,7 @@ select
     listed.source_key,
     listed.entity as list_name,
     listed.cut_at as last_load_at,
-    listed.as_of_at,
+    listed.connection_as_of_at,
     new_rows.newest_record_at,
     new_rows.complete_from_on,
     listed.complete_up_to_at,

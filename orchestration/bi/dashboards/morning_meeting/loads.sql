@@ -1,4 +1,3 @@
--- Not as_of_at of the report: each connection's own.
 select
     source_key,
     list_name,
@@ -9,6 +8,7 @@ select
     unexplained_source_rows_count,
     source_check_state,
     problem,
+    connection_as_of_at,
     as_of_at
 from marts.metric_reconciliation__by_entity
 order by source_key, list_name
