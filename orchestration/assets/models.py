@@ -126,7 +126,7 @@ def _with_row_count(event: Any, raw_event: Mapping[str, Any]) -> Any:
     data = raw_event["data"]
     # dbt calls a seed's own message by another name than a model's.
     message = str(data.get("result_message") or data.get("status"))
-    told = re.fullmatch(r"(?:(?:[\d,]+ of )?([\d,]+) rows|INSERT (\d+))", message)
+    told = re.fullmatch(r"(?:(?:[\d,]+ of )?([\d,]+) rows|(?:CREATE|INSERT) (\d+))", message)
     if not isinstance(event, Output) or not told:
         return event
     return event.with_metadata(
