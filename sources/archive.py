@@ -12,7 +12,6 @@ import contextlib
 import datetime as dt
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sources.connection import raw_schema
+from sources.disk import log_of, sync
 from sources.errors import CallfunnelError
 
 CLOCK_MARGIN = dt.timedelta(minutes=10)
@@ -179,17 +179,17 @@ def restore(
     counts: dict[str, int] = {}
     aside = warehouse.with_name(f"{warehouse.name}.restoring")
     warehouse.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-    for leftover in (aside, _log_of(aside)):
+    for leftover in (aside, log_of(aside)):
         leftover.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(prefix=".restore-", dir=warehouse.parent) as scratch:
         _restore_loaded(places, aside, Path(scratch), memory_limit, counts)
         _restore_written(places, aside, Path(scratch), memory_limit, counts)
     aside.chmod(FILE_MODE)
-    _sync(aside)
+    sync(aside)
     _drop_cursors(pipelines_dir)
     _set_aside(warehouse)
     aside.replace(warehouse)
-    _sync(warehouse.parent)
+    sync(warehouse.parent)
     return counts
 
 
@@ -243,7 +243,7 @@ def _merge_older(connection: duckdb.DuckDBPyConnection, place: Path, table: Arch
     rows = _copy(connection, _newest_rows(older, table), place, name, description)
     for file in older:
         file.unlink()
-    _sync(place)
+    sync(place)
     logger.info("%s: %s files merged, %s rows", table.table, len(older), f"{rows:,}")
 
 
@@ -265,10 +265,10 @@ def _copy(
         part.unlink(missing_ok=True)
         return 0
     part.chmod(FILE_MODE)
-    _sync(part)
+    sync(part)
     # Two loads may have the same cut to the second: never over an archived file.
     part.replace(_free_name(place / f"{name}.parquet"))
-    _sync(place)
+    sync(place)
     return rows
 
 
@@ -447,8 +447,8 @@ def _set_aside(warehouse: Path) -> None:
     if warehouse.exists():
         warehouse.replace(kept)
         logger.warning("the warehouse that stood here is now %s", kept)
-    if _log_of(warehouse).exists():
-        _log_of(warehouse).replace(_log_of(kept))
+    if log_of(warehouse).exists():
+        log_of(warehouse).replace(log_of(kept))
 
 
 # Files
@@ -515,19 +515,6 @@ def _make_folder(root: Path, place: Path) -> None:
         path.mkdir(mode=FOLDER_MODE, exist_ok=True)
         if path.is_relative_to(root):
             path.chmod(FOLDER_MODE)
-
-
-def _log_of(warehouse: Path) -> Path:
-    return warehouse.with_name(f"{warehouse.name}.wal")
-
-
-def _sync(path: Path) -> None:
-    """Until it is on the disk; of a folder: its names."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _name(name: str) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterable
@@ -22,6 +21,7 @@ import duckdb
 from orchestration.publishing.failures import PublishingFailed
 from orchestration.publishing.privacy import define_functions
 from orchestration.publishing.tables import PublishedTable
+from sources.disk import sync
 
 STORAGE_VERSION = "v1.0.0"
 """Readable by every DuckDB since 1.0: BI tools lag behind."""
@@ -104,7 +104,7 @@ def publish_files(
         files = [path for path in aside.rglob("*") if path.is_file()]
         for path in files:
             path.chmod(0o640)
-            _sync(path)
+            sync(path)
         size = sum(path.stat().st_size for path in files)
         folder = published_dir / f"gen-{generation}"
         aside.rename(folder)
@@ -197,7 +197,7 @@ def _make_current(published_dir: Path, folder: Path) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(folder.name, target_is_directory=True)
     link.replace(published_dir / "current")
-    _sync(published_dir)
+    sync(published_dir)
 
 
 def _forget_old(published_dir: Path, keep_generations: int) -> None:
@@ -208,11 +208,3 @@ def _forget_old(published_dir: Path, keep_generations: int) -> None:
             shutil.rmtree(published_dir / f"gen-{generation}", ignore_errors=True)
     for part in published_dir.glob(".gen-*.part"):
         shutil.rmtree(part, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
+from sources.disk import log_of, sync
 from sources.errors import CallfunnelError
 
 GAIN_SHARE_MIN = 0.2
@@ -189,24 +189,20 @@ def _contents(path: Path, name: str) -> dict[tuple[str, str, str], object]:
 
 def _put_in_place(aside: Path, warehouse: Path) -> None:
     # A log of the old file would be replayed into the new one.
-    if _log_of(warehouse).exists():
+    if log_of(warehouse).exists():
         _remove(aside)
         raise CallfunnelError(
             f"{warehouse} was written while it was compacted: somebody opens it without the "
             "company's lock. The warehouse is as they left it."
         )
-    _sync(aside)
+    sync(aside)
     aside.replace(warehouse)
-    _sync(warehouse.parent)
+    sync(warehouse.parent)
 
 
 def _remove(aside: Path) -> None:
-    for path in (aside, _log_of(aside)):
+    for path in (aside, log_of(aside)):
         path.unlink(missing_ok=True)
-
-
-def _log_of(warehouse: Path) -> Path:
-    return warehouse.with_name(f"{warehouse.name}.wal")
 
 
 def _name(warehouse: Path) -> str:
@@ -215,11 +211,3 @@ def _name(warehouse: Path) -> str:
 
 def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

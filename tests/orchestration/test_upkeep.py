@@ -411,7 +411,7 @@ _KILLED = """
 
 @pytest.mark.parametrize(
     "where",
-    ["while_copying", "_copy:after", "_require_equal:after", "_put_in_place:before", "_sync:after"],
+    ["while_copying", "_copy:after", "_require_equal:after", "_put_in_place:before", "sync:after"],
 )
 def test_a_kill_leaves_one_whole_warehouse(settings: Settings, where: str) -> None:
     make_warehouse(settings.warehouse)
