@@ -10,6 +10,7 @@ select
 from marts.metric_forecast__by_period
 where
     is_in_totals
+    and period_type = 'month'
     [[and pipeline_name = {{pipeline}}]]
 group by period_type, starts_on
 order by starts_on desc, period_type
