@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import DemoRun
 from tests.reference.reports import (
     FACTS_OF_PLANS,
     Facts,
@@ -34,20 +33,10 @@ from tests.reference.reports import (
     wins_by_talk,
     work_now,
 )
-from tests.support.demo_facts import Ask, asking, facts_of
+from tests.support.demo_facts import Ask
 
 FORGOTTEN_DAYS, LIMIT = 20, 60
 """Defaults of SPEC.md, which the company leaves as they are."""
-
-
-@pytest.fixture(scope="module")
-def ask(demo_run: DemoRun) -> Ask:
-    return asking(demo_run.settings)
-
-
-@pytest.fixture(scope="module")
-def facts(ask: Ask) -> Facts:
-    return facts_of(ask)
 
 
 def without_zeros(found: Mapping[Any, Any]) -> dict[Any, Any]:

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.conftest import DemoRun
 from tests.reference.reports import FACTS_OF_PLANS, Facts
 from tests.reference.verdicts import (
     DROP,
@@ -28,19 +27,9 @@ from tests.reference.verdicts import (
     usual_counts,
     weekly,
 )
-from tests.support.demo_facts import Ask, asking, facts_of
+from tests.support.demo_facts import Ask
 
 MOSCOW = ZoneInfo("Europe/Moscow")
-
-
-@pytest.fixture(scope="module")
-def ask(demo_run: DemoRun) -> Ask:
-    return asking(demo_run.settings)
-
-
-@pytest.fixture(scope="module")
-def facts(ask: Ask) -> Facts:
-    return facts_of(ask)
 
 
 def test_missed_callers_by_day(ask: Ask) -> None:
