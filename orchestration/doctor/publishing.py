@@ -22,8 +22,8 @@ def look_at_publishing(settings: Settings, rules: CompanyRules) -> Iterator[Find
     if not address.strip():
         yield Finding(ITEM, "ok", "no address: BI reads the published files (docs/publishing.md)")
     else:
-        place = place_of(address)
         try:
+            place = place_of(address)
             standing = look_at_database(address, settings.company)
         except PublishingFailed as problem:
             yield Finding(ITEM, "problem", str(problem))

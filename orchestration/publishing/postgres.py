@@ -37,6 +37,14 @@ anew for each table: with six busy ones it let readers wait 0.67 s."""
 _TURN_SECONDS = 60.0
 """A killed publisher's connection may outlive it by a statement."""
 _CONNECT_SECONDS = 10
+_KEEPALIVE = (30, 10, 3)
+"""Seconds of silence, between questions, and how many of these: a server that is gone is noticed
+after a minute, and so is a publisher, which would keep others from their turn."""
+_UNREADABLE = (
+    "The address in CALLFUNNEL_PUBLISH_POSTGRES can't be read. Write "
+    "postgresql://user:password@host:5432/database; in user and password the characters % @ : / # "
+    "are written %25 %40 %3A %2F %23."
+)
 _OURS = re.compile(r"^callfunnel (?P<company>\w+): generation (?P<generation>\d+),")
 
 
@@ -184,7 +192,13 @@ def publish_postgres(
             with contextlib.suppress(psycopg.Error):
                 _drop_next(postgres, doors)
             raise
-        kept = _forget_old(postgres, doors)
+        try:
+            kept = _forget_old(postgres, doors)
+        except psycopg.Error as problem:
+            kept = {}
+            warnings.append(
+                f"Tables of old generations are left for the next publication ({_said(problem)})."
+            )
     return PostgresPublication(generation.generation, rows, kept, warnings, tries)
 
 
@@ -224,24 +238,42 @@ def _instant(told: str | None) -> str:
 
 
 def place_of(address: str) -> str:
-    """Host, port and database of an address, without user and password."""
+    """Host, port and database of an address, without user and password.
+
+    Raises:
+        PublishingFailed: it can't be read, or a password may have slipped into these; nothing of
+            it is in the message.
+    """
     try:
         parts = psycopg.conninfo.conninfo_to_dict(_conninfo(address))
     except psycopg.ProgrammingError:
-        return "an address that can't be read"
-    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+        raise PublishingFailed(_UNREADABLE) from None
+    host, port, database = (
+        str(parts.get(name) or default)
+        for name, default in (("host", "localhost"), ("port", "5432"), ("dbname", ""))
+    )
+    if "@" in host or not re.fullmatch(r"[\d,]+", port) or re.search("[@:/]", database):
+        raise PublishingFailed(_UNREADABLE)
+    return f"{host}:{port}/{database}"
 
 
 @contextlib.contextmanager
 def connect(address: str) -> Iterator[psycopg.Connection]:
     """A connection in autocommit mode, times in UTC."""
+    idle, interval, count = _KEEPALIVE
     with psycopg.connect(
         _conninfo(address),
         autocommit=True,
         connect_timeout=_CONNECT_SECONDS,
         application_name="callfunnel",
         client_encoding="utf8",
-        options="-c timezone=UTC",
+        keepalives_idle=idle,
+        keepalives_interval=interval,
+        keepalives_count=count,
+        options=(
+            f"-c timezone=UTC -c tcp_keepalives_idle={idle} "
+            f"-c tcp_keepalives_interval={interval} -c tcp_keepalives_count={count}"
+        ),
     ) as postgres:
         yield postgres
 
@@ -308,14 +340,14 @@ def _take_turn(postgres: psycopg.Connection) -> None:
 
 
 def _require_ours(postgres: psycopg.Connection, doors: Sequence[Door], company: str) -> None:
-    for door in doors:
-        if not _exists(postgres, door.schema):
+    for schema in (name for door in doors for name in (door.schema, door.next_schema)):
+        if not _exists(postgres, schema):
             continue
-        ours = _OURS.match(_comment(postgres, door.schema))
+        ours = _OURS.match(_comment(postgres, schema))
         if ours is None or ours["company"] != company:
             whose = f"company {ours['company']}" if ours else "somebody else"
             raise PublishingFailed(
-                f"The schema {door.schema} of this database belongs to {whose}: name a database "
+                f"The schema {schema} of this database belongs to {whose}: name a database "
                 "of its own, or rename that schema."
             )
 
@@ -338,32 +370,36 @@ def _build(
         if not door.tables:
             continue
         schema = sql.Identifier(door.next_schema)
-        postgres.execute(sql.SQL("create schema {}").format(schema))
-        postgres.execute(sql.SQL("comment on schema {} is {}").format(schema, sql.Literal(comment)))
+        # In one message, so in one transaction: a schema without our comment is not ours.
+        postgres.execute(
+            sql.SQL("create schema {schema}; comment on schema {schema} is {comment}").format(
+                schema=schema, comment=sql.Literal(comment)
+            )
+        )
         for table in door.tables:
             relation = door.relations[table.name]
             count = load_table(postgres, source, door.next_schema, table, relation)
             expected = source.execute(f"select count(*) from {relation}").fetchone()
             if expected is None or count != expected[0]:
                 raise PublishingFailed(
-                    f"{table.name} has {count:,} rows in PostgreSQL and {expected} in the files. "
+                    f"{table.name} has {count:,} rows in PostgreSQL and "
+                    f"{expected[0] if expected else 'no'} in the files. "
                     "The last publication stays; materialise published_postgres again."
                 )
             rows[f"{door.schema}.{table.name}"] = count
             progress(f"PostgreSQL: {door.schema}.{table.name}: {count:,} rows")
-        warnings.extend(_grant(postgres, door, {other.role for other in doors}))
+        warnings.extend(_grant(postgres, door))
     return rows, warnings
 
 
-def _grant(postgres: psycopg.Connection, door: Door, roles: set[str]) -> Iterator[str]:
+def _grant(postgres: psycopg.Connection, door: Door) -> Iterator[str]:
     """Select for the door's role and nothing for anybody else, whatever the defaults are."""
     schema = sql.Identifier(door.next_schema)
-    for role in (None, *sorted(roles - {door.role})):
-        if role is None or _has_role(postgres, role):
-            whom = sql.SQL("public") if role is None else sql.Identifier(role)
-            postgres.execute(sql.SQL("revoke all on schema {} from {}").format(schema, whom))
+    for grantee in _grantees(postgres, door.next_schema):
+        whom = sql.SQL("public") if grantee is None else sql.Identifier(grantee)
+        for what in ("schema", "all tables in schema"):
             postgres.execute(
-                sql.SQL("revoke all on all tables in schema {} from {}").format(schema, whom)
+                sql.SQL("revoke all on {} {} from {}").format(sql.SQL(what), schema, whom)
             )
     reader = sql.Identifier(door.role)
     if not _has_role(postgres, door.role):
@@ -380,6 +416,21 @@ def _grant(postgres: psycopg.Connection, door: Door, roles: set[str]) -> Iterato
     postgres.execute(
         sql.SQL("grant select on all tables in schema {} to {}").format(schema, reader)
     )
+
+
+def _grantees(postgres: psycopg.Connection, schema: str) -> list[str | None]:
+    """Whom the defaults of the database have let into a new schema; None is everybody."""
+    rows = postgres.execute(
+        "select distinct roles.rolname from ("
+        "select nspowner as owner, (aclexplode(nspacl)).grantee from pg_namespace "
+        "where nspname = %(schema)s union all "
+        "select relowner, (aclexplode(relacl)).grantee from pg_class "
+        "where relnamespace = (select oid from pg_namespace where nspname = %(schema)s)"
+        ") as granted left join pg_roles as roles on granted.grantee = roles.oid "
+        "where granted.grantee <> granted.owner order by 1",
+        {"schema": schema},
+    ).fetchall()
+    return [name for (name,) in rows]
 
 
 def _has_role(postgres: psycopg.Connection, role: str) -> bool:
@@ -399,7 +450,7 @@ def _swap(postgres: psycopg.Connection, doors: Sequence[Door], patience_seconds:
             wait=tenacity.wait_exponential_jitter(multiplier=0.2, max=5, jitter=0.5),
             reraise=True,
         ):
-            with attempt, postgres.transaction():
+            with attempt:
                 tries += 1
                 _rename(postgres, doors)
     except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected):
@@ -414,29 +465,37 @@ def _swap(postgres: psycopg.Connection, doors: Sequence[Door], patience_seconds:
 
 
 def _rename(postgres: psycopg.Connection, doors: Sequence[Door]) -> None:
-    postgres.execute("set local synchronous_commit = on")
-    postgres.execute(f"set local lock_timeout = {_BOUND_MS}")
-    postgres.execute(f"set local statement_timeout = {_BOUND_MS}")
+    """The swap as one message: a publisher that freezes in the middle of it holds no table."""
+    steps: list[sql.Composable] = [
+        sql.SQL("begin"),
+        sql.SQL("set local synchronous_commit = on"),
+        sql.SQL(f"set local lock_timeout = {_BOUND_MS}"),
+        sql.SQL(f"set local statement_timeout = {_BOUND_MS}"),
+    ]
     tables = [
         sql.Identifier(door.schema, name)
         for door in doors
         for name in _tables(postgres, door.schema)
     ]
     if tables:
-        postgres.execute(
-            sql.SQL("lock table {} in access exclusive mode").format(sql.SQL(", ").join(tables))
-        )
+        names = sql.SQL(", ").join(tables)
+        steps.append(sql.SQL("lock table {} in access exclusive mode").format(names))
     for door in doors:
         if _exists(postgres, door.schema):
-            _rename_schema(postgres, door.schema, _retired_name(postgres, door.schema))
+            steps.append(_renaming(door.schema, _retired_name(postgres, door.schema)))
         if door.tables:
-            _rename_schema(postgres, door.next_schema, door.schema)
+            steps.append(_renaming(door.next_schema, door.schema))
+    steps.append(sql.SQL("commit"))
+    try:
+        postgres.execute(sql.SQL("; ").join(steps))
+    except psycopg.Error:
+        with contextlib.suppress(psycopg.Error):
+            postgres.execute("rollback")
+        raise
 
 
-def _rename_schema(postgres: psycopg.Connection, old: str, new: str) -> None:
-    postgres.execute(
-        sql.SQL("alter schema {} rename to {}").format(sql.Identifier(old), sql.Identifier(new))
-    )
+def _renaming(old: str, new: str) -> sql.Composable:
+    return sql.SQL("alter schema {} rename to {}").format(sql.Identifier(old), sql.Identifier(new))
 
 
 def _retired_name(postgres: psycopg.Connection, schema: str) -> str:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import psycopg
@@ -442,6 +443,67 @@ def _examined(address: str) -> list[Finding]:
     return list(look_at_publishing(settings, RULES))
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "postgresql:/admin:s3cret@host/db",
+        "postgresql://admin:s3c%zzret@host/db",
+        "postgresql://admin:s3/cret@host/db",
+        "postgresql://admin:s3c@ret@host/db",
+        "postgresql://admin:s3:cret@host:x/db",
+    ],
+)
+def test_of_an_address_that_can_not_be_read_nothing_is_told(address: str, tmp_path: Path) -> None:
+    write_generation(tmp_path, 1)
+    with pytest.raises(PublishingFailed, match="are written %25 %40 %3A %2F %23") as refused:
+        publish(address, tmp_path)
+    (finding,) = _examined(address)
+    assert finding.status == "problem"
+    for told in (str(refused.value), finding.says):
+        assert not re.search("s3|cret|zz", told)
+
+
+def test_a_swap_is_one_message_so_that_no_publisher_freezes_in_the_middle(
+    address: str, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    execute = psycopg.Connection.execute
+
+    def spy(self: psycopg.Connection, query: Any, *more: Any, **options: Any) -> Any:
+        sent.append(query if isinstance(query, str) else query.as_string(self))
+        return execute(self, query, *more, **options)
+
+    monkeypatch.setattr(psycopg.Connection, "execute", spy)
+    publish(address, published)
+    (swap,) = [query for query in sent if "access exclusive" in query]
+    assert swap.startswith("begin; ")
+    assert swap.count("lock table ") == 1
+    assert swap.count(" rename to ") == 2
+    assert swap.endswith("; commit")
+    assert sum("alter schema" in query for query in sent) == 1
+
+
+def test_a_place_of_somebody_elses_to_build_in_is_left_alone(address: str, published: Path) -> None:
+    with connect(address) as postgres:
+        postgres.execute("create schema marts_next; create table marts_next.mine (x int)")
+    with pytest.raises(PublishingFailed, match="schema marts_next of this database belongs"):
+        publish(address, published)
+    with connect(address) as postgres:
+        postgres.execute("select x from marts_next.mine")
+
+
+def test_what_fails_behind_the_swap_is_a_warning(
+    address: str, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> Any:
+        raise errors.InsufficientPrivilege("must be owner of table t05")
+
+    monkeypatch.setattr(publishing, "_forget_old", fails)
+    (warning,) = publish(address, published).warnings
+    assert "left for the next publication (must be owner of table t05)" in warning
+    assert whole_generation(address) == 2
+
+
 RULES = CompanyRules.model_validate(
     {"company": {"name": "Acme", "time_zone": "Europe/Kyiv"}, "connections": {}}
 )
@@ -523,8 +585,21 @@ def test_registers_with_numbers_are_for_their_role_alone_and_go_where_they_are_n
                 postgres.execute(f"select * from {register}")
             # Whatever somebody grants by default does not open it.
             postgres.execute("reset role")
-            postgres.execute("alter default privileges grant usage on schemas to bi_ro")
-            postgres.execute("alter default privileges grant select on tables to bi_ro, public")
+            if number == 1:
+                postgres.execute("create role analyst nologin")
+            postgres.execute(
+                "alter default privileges grant usage on schemas to bi_ro, bi_sales, analyst"
+            )
+            postgres.execute(
+                "alter default privileges grant all on tables to bi_ro, bi_sales, analyst, public"
+            )
+    with connect(address) as postgres:
+        granted = postgres.execute(
+            "select distinct table_schema, grantee, privilege_type "
+            "from information_schema.role_table_grants "
+            "where table_schema like 'marts%' and grantee <> current_user order by 1, 2, 3"
+        ).fetchall()
+    assert granted == [("marts", "bi_ro", "SELECT"), ("marts_contacts", "bi_sales", "SELECT")]
     publish(address, tmp_path)
     assert _schemas(address) == {"marts"}
 
