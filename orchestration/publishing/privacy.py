@@ -100,9 +100,8 @@ def define_functions(connection: duckdb.DuckDBPyConnection, key: bytes) -> None:
         "VARCHAR",
     )
     connection.execute(
-        "create macro masked(told) as case when length(told) >= 7 "
-        f"and regexp_matches(told, '{MAY_HOLD_A_CONTACT}') then without_contacts(told) "
-        "else told end"
+        f"create macro masked(told) as case when regexp_matches(told, '{MAY_HOLD_A_CONTACT}') "
+        "then without_contacts(told) else told end"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import random
 import stat
 import threading
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from orchestration.publishing.tables import check_choices, published_tables, reg
 from orchestration.settings import Settings
 from sources.company import read_company
 from sources.errors import InputError
+from sources.masking import without_contacts
 
 pytestmark = pytest.mark.scattered
 
@@ -226,3 +228,41 @@ def test_a_wrong_choice_is_named_with_its_line(tmp_path: Path, line: str, said: 
         choices_of(tmp_path, line)
     assert "companies/acme/company.toml, line 12" in str(told.value)
     assert said in str(told.value)
+
+
+def test_engine_and_python_mask_alike() -> None:
+    """The engine asks Python only about texts that may hold a contact: none is left out."""
+    chance = random.Random(5)
+    pieces = [*"0123456789", *"+-–()./_@ #a\u00a0я", "22-33-44", "a@b.ru", "wa.me/", "https://x/"]
+    texts = ["".join(chance.choices(pieces, k=chance.randint(1, 24))) for _ in range(20_000)]
+    with duckdb.connect() as connection:
+        define_functions(connection, b"key")
+        rows = connection.execute(
+            "select told, masked(told) from (select unnest(?) as told)", [texts]
+        ).fetchall()
+    assert sum(told != masked for told, masked in rows) > 3_000
+    assert [(told, masked) for told, masked in rows if masked != without_contacts(told)] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        (
+            "https://wa.me/79161234567 or https://t.me/+79161234567",
+            "https://wa.me/*** or https://t.me/+***",
+        ),
+        ("https://x.example/?phone=%2B79161234567&a=1", "https://x.example/?phone=%2B***&a=1"),
+        ("тел89161234567", "тел***"),
+        ("Ivan_89161234567Anna", "Ivan_***Anna"),
+        ("8 916 123–45–67 or 8/916/123/45/68", "*** or ***"),
+        ("ring 22-33-44 or a@b.ru", "ring *** or ***"),
+        ("8\u00a0(916)\u00a0123\u00a045\u00a067", "***"),
+        # Ids are no numbers.
+        ("https://demo.example/crm/deal/details/771850/", None),
+        ("http://127.0.0.1:3000/runs/1b4e28ba-2fa1-11d2-883f-001623342427", None),
+        ("deal 77185 on 2026-03-02 18:00, call 1700000000.12345", None),
+        ("hash deadbeef1234567890123456", None),
+    ],
+)
+def test_numbers_are_found_however_they_are_typed(text: str, masked: str | None) -> None:
+    assert without_contacts(text) == (masked or text)
