@@ -92,9 +92,10 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
                 company,
                 published_tables(manifest, publish.columns),
                 hash_key=hash_key(settings),
-                contacts=registers(manifest) if publish.contacts_in_files else (),
+                contacts=registers(manifest, publish.columns) if publish.contacts_in_files else (),
                 keep_generations=publish.keep_generations,
                 memory_limit=settings.memory_limit,
+                temp_dir=settings.temp_dir,
                 progress=context.log.info,
                 facts={
                     "build_number": verdict.build_number,
@@ -157,11 +158,16 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
                 generation,
                 published_tables(manifest, publish.columns),
                 contacts=(
-                    Contacts(settings.warehouse, registers(manifest), hash_key(settings))
+                    Contacts(
+                        settings.warehouse,
+                        registers(manifest, publish.columns),
+                        hash_key(settings),
+                    )
                     if publish.contacts_in_postgres
                     else None
                 ),
                 memory_limit=settings.memory_limit,
+                temp_dir=settings.temp_dir,
                 progress=context.log.info,
             )
         kept = [

@@ -18,6 +18,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration.literals import literal
 from orchestration.publishing.failures import PublishingFailed
 from orchestration.publishing.privacy import define_functions
 from orchestration.publishing.tables import PublishedTable
@@ -50,6 +51,7 @@ def publish_files(
     keep_generations: int,
     facts: dict[str, Any],
     memory_limit: str,
+    temp_dir: Path,
     contacts: Iterable[PublishedTable] = (),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Publication:
@@ -64,6 +66,7 @@ def publish_files(
         keep_generations: how many stay, the new one included.
         facts: further entries of manifest.json (git revision, checks, build).
         memory_limit: DuckDB's.
+        temp_dir: where DuckDB puts what does not fit into it.
         contacts: from `registers`, in the folder `contacts` as parquet only.
         progress: told after each table.
 
@@ -77,13 +80,15 @@ def publish_files(
     published_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
     generation = max(_generations(published_dir), default=0) + 1
     aside = published_dir / f".gen-{generation}.part"
+    folder = published_dir / f"gen-{generation}"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(mode=0o750)
     try:
         with duckdb.connect() as connection:
-            connection.execute(f"set memory_limit = '{memory_limit}'")
+            connection.execute(f"set memory_limit = {literal(memory_limit)}")
+            connection.execute(f"set temp_directory = {literal(temp_dir)}")
             connection.execute("set TimeZone = 'UTC'")
-            connection.execute(f"attach '{warehouse}' as warehouse (read_only)")
+            connection.execute(f"attach {literal(warehouse)} as warehouse (read_only)")
             define_functions(connection, hash_key)
             as_of_at = _as_of(connection)
             stamps = f"{generation}::integer as generation, ?::timestamp as as_of_at"
@@ -105,24 +110,33 @@ def publish_files(
         for path in files:
             path.chmod(0o640)
             sync(path)
+        for path in {path.parent for path in files}:
+            sync(path)
         size = sum(path.stat().st_size for path in files)
-        folder = published_dir / f"gen-{generation}"
         aside.rename(folder)
         _make_current(published_dir, folder)
     except (OSError, duckdb.IOException, duckdb.TransactionException) as problem:
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove(published_dir, aside, folder)
         raise PublishingFailed(
             f"The published files can't be written ({problem}). The last publication stays; a new "
             f"one needs as much room beside it in {published_dir}. Make room and materialise "
             "published_files again."
         ) from None
     except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
+        _remove(published_dir, aside, folder)
         raise
     _forget_old(published_dir, keep_generations)
     return Publication(
         generation, folder, as_of_at, {one["name"]: one["rows"] for one in described}, size
     )
+
+
+def _remove(published_dir: Path, *folders: Path) -> None:
+    """All but what readers are led to already."""
+    current = (published_dir / "current").resolve()
+    for folder in folders:
+        if folder.resolve() != current:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_tables(
@@ -135,7 +149,9 @@ def _write_tables(
 ) -> list[dict[str, Any]]:
     """The DuckDB file and a parquet file per table; returns what the manifest says of them."""
     described = []
-    connection.execute(f"attach '{database}' as published (storage_version '{STORAGE_VERSION}')")
+    connection.execute(
+        f"attach {literal(database)} as published (storage_version '{STORAGE_VERSION}')"
+    )
     connection.execute("create schema published.marts")
     for table in tables:
         connection.execute(
@@ -145,7 +161,8 @@ def _write_tables(
         )
         path = database.parent / f"{table.name}.parquet"
         connection.execute(
-            f"copy published.marts.\"{table.name}\" to '{path}' (format parquet, compression zstd)"
+            f'copy published.marts."{table.name}" to {literal(path)} '
+            "(format parquet, compression zstd)"
         )
         count = connection.execute(
             f'select count(*) from published.marts."{table.name}"'
@@ -175,7 +192,7 @@ def _write_contacts(
         folder.mkdir(exist_ok=True, mode=0o750)
         connection.execute(
             f'copy (select {table.selected}, {stamps} from warehouse.{table.schema}."{table.name}")'
-            f" to '{folder / table.name}.parquet' (format parquet, compression zstd)",
+            f" to {literal(folder / f'{table.name}.parquet')} (format parquet, compression zstd)",
             [as_of_at],
         )
 

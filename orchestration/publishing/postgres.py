@@ -19,6 +19,7 @@ import psycopg
 import tenacity
 from psycopg import errors, sql
 
+from orchestration.literals import literal
 from orchestration.publishing.failures import PublishingFailed
 from orchestration.publishing.postgres_tables import load_table
 from orchestration.publishing.privacy import define_functions
@@ -139,6 +140,7 @@ def publish_postgres(
     *,
     contacts: Contacts | None = None,
     memory_limit: str,
+    temp_dir: Path,
     patience_seconds: float = PATIENCE_SECONDS,
     progress: Callable[[str], None] = lambda _: None,
 ) -> PostgresPublication:
@@ -150,6 +152,7 @@ def publish_postgres(
         tables: their descriptions and keys; those that the files don't hold are left out.
         contacts: what goes to the schema `marts_contacts`; None: that schema goes.
         memory_limit: DuckDB's.
+        temp_dir: where DuckDB puts what does not fit into it.
         patience_seconds: how long long readers are waited for.
         progress: told after each table.
 
@@ -177,11 +180,12 @@ def publish_postgres(
         ),
     )
     with duckdb.connect() as source, _connected(address) as postgres:
-        source.execute(f"set memory_limit = '{memory_limit}'")
+        source.execute(f"set memory_limit = {literal(memory_limit)}")
+        source.execute(f"set temp_directory = {literal(temp_dir)}")
         source.execute("set TimeZone = 'UTC'")
-        source.execute(f"attach '{generation.database}' as published (read_only)")
+        source.execute(f"attach {literal(generation.database)} as published (read_only)")
         if contacts:
-            source.execute(f"attach '{contacts.warehouse}' as warehouse (read_only)")
+            source.execute(f"attach {literal(contacts.warehouse)} as warehouse (read_only)")
             define_functions(source, contacts.hash_key)
         _take_turn(postgres)
         _require_ours(postgres, doors, generation.company)

@@ -66,10 +66,18 @@ def published_tables(
     return _tables(manifest, choices or {}, DEFAULTS)
 
 
-def registers(manifest: Mapping[str, Any]) -> tuple[PublishedTable, ...]:
-    """The tables whose numbers must be dialled, with the numbers and names of clients."""
+def registers(
+    manifest: Mapping[str, Any], choices: Mapping[str, Treatment] | None = None
+) -> tuple[PublishedTable, ...]:
+    """The tables whose numbers must be dialled, with the numbers and names of clients.
+
+    Args:
+        manifest: dbt's.
+        choices: the company's; what it hides is hidden here too.
+    """
     dialled: dict[str, Treatment] = {**DEFAULTS, "phone": "show", "email": "show", "name": "show"}
-    return tuple(table for table in _tables(manifest, {}, dialled) if table.name in REGISTERS)
+    hidden = {column: told for column, told in (choices or {}).items() if told == "hide"}
+    return tuple(table for table in _tables(manifest, hidden, dialled) if table.name in REGISTERS)
 
 
 def check_choices(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import duckdb
 
+from orchestration.literals import literal
 from sources.disk import log_of, sync
 from sources.errors import CallfunnelError
 
@@ -16,13 +17,13 @@ GAIN_SHARE_MIN = 0.2
 _ASIDE = "compacting"
 
 _INVENTORY = """
-    select 'table', schema_name, table_name, comment from {}.duckdb_tables()
+    select 'table', schema_name, table_name, comment from duckdb_tables()
     union all
-    select 'view', schema_name, view_name, sql from {}.duckdb_views() where not internal
+    select 'view', schema_name, view_name, sql from duckdb_views() where not internal
     union all
-    select 'index', schema_name, index_name, sql from {}.duckdb_indexes()
+    select 'index', schema_name, index_name, sql from duckdb_indexes()
     union all
-    select 'sequence', schema_name, sequence_name, sql from {}.duckdb_sequences()
+    select 'sequence', schema_name, sequence_name, sql from duckdb_sequences()
 """
 
 
@@ -137,12 +138,12 @@ def _write(note: Path, size: int) -> None:
 
 def _copy(warehouse: Path, aside: Path, temp_dir: Path, memory_limit: str) -> None:
     with duckdb.connect() as connection:
-        connection.execute(f"set memory_limit = {_text(memory_limit)}")
-        connection.execute(f"set temp_directory = {_text(str(temp_dir))}")
+        connection.execute(f"set memory_limit = {literal(memory_limit)}")
+        connection.execute(f"set temp_directory = {literal(temp_dir)}")
         connection.execute("set TimeZone = 'UTC'")
         # Views name the tables they read with the database, and that is called like the file.
-        connection.execute(f"attach {_text(str(warehouse))} as {_name(warehouse)} (read_only)")
-        connection.execute(f"attach {_text(str(aside))} as {_ASIDE}")
+        connection.execute(f"attach {literal(warehouse)} as {_name(warehouse)} (read_only)")
+        connection.execute(f"attach {literal(aside)} as {_ASIDE}")
         connection.execute(f"copy from database {_name(warehouse)} to {_ASIDE}")
         connection.execute(f"detach {_ASIDE}")
     aside.chmod(warehouse.stat().st_mode & 0o777)
@@ -170,12 +171,10 @@ def _require_equal(warehouse: Path, aside: Path) -> None:
 def _contents(path: Path, name: str) -> dict[tuple[str, str, str], object]:
     """Everything in the file by kind, schema and name; views are bound, tables counted."""
     with duckdb.connect() as connection:
-        connection.execute(f"attach {_text(str(path))} as {name} (read_only)")
+        connection.execute(f"attach {literal(path)} as {name} (read_only)")
         connection.execute(f"use {name}")
         found: dict[tuple[str, str, str], object] = {}
-        for kind, schema, thing, text in connection.execute(
-            _INVENTORY.replace("{}.", "")
-        ).fetchall():
+        for kind, schema, thing, text in connection.execute(_INVENTORY).fetchall():
             found[kind, schema, thing] = text
             quoted = f'"{schema}"."{thing}"'
             if kind == "view":
@@ -207,7 +206,3 @@ def _remove(aside: Path) -> None:
 
 def _name(warehouse: Path) -> str:
     return f'"{warehouse.stem}"'
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

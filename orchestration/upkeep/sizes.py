@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,8 +32,16 @@ def free_bytes(settings: Settings) -> int:
 
 def _size(path: Path) -> int:
     if not path.is_dir():
-        return path.stat().st_size if path.exists() else 0
-    # A link's target is counted where it lies. Files of a run that is going on may vanish.
+        return _bytes_of(path)
+    # A link's target is counted where it lies.
     return sum(
-        found.lstat().st_size for found in path.rglob("*") if found.is_file() or found.is_symlink()
+        _bytes_of(Path(folder) / name) for folder, _, names in os.walk(path) for name in names
     )
+
+
+def _bytes_of(path: Path) -> int:
+    """0 where a run that is going on has removed it."""
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0

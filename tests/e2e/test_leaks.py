@@ -8,8 +8,10 @@ with numbers to dial. The search itself is held against one of them.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import sqlite3
+import zlib
 from pathlib import Path
 
 import duckdb
@@ -122,9 +124,21 @@ def test_no_table_of_the_published_database_names_a_client(demo_run: DemoRun) ->
             assert found is None, (table, column, found)
 
 
-def test_the_same_search_finds_them_where_they_are(demo_run: DemoRun, contacts: Contacts) -> None:
-    archived = sorted(demo_run.settings.archive_dir.rglob("*.parquet"))
-    assert archived
+def test_the_same_search_finds_them_where_they_are(
+    demo_run: DemoRun, contacts: Contacts, tmp_path: Path
+) -> None:
+    told = b"call " + min(contacts.numbers)
+    (tmp_path / "a.log").write_bytes(told)
+    (tmp_path / "a.gz").write_bytes(gzip.compress(told))
+    (tmp_path / "a.typed-jsonl").write_bytes(zlib.compress(told))
+    archived = [
+        path
+        for table in ("lead_versions", "contact_versions", "asterisk_cdr")
+        for path in demo_run.settings.archive_dir.rglob(f"*/{table}/**/*.parquet")
+    ]
+    for path in (demo_run.store, *sorted(tmp_path.iterdir())):
+        assert in_file(path, contacts), path.name
+    assert any(in_file(path, contacts) for path in archived)
     with duckdb.connect(str(demo_run.settings.warehouse), read_only=True) as connection:
         calls = in_relation("marts.fct_calls", contacts, connection)
         leads = in_relation("raw_bitrix24.leads", contacts, connection)

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from orchestration.publishing import files as publishing
+from orchestration.publishing.failures import PublishingFailed
 from orchestration.publishing.tables import PublishedTable, published_tables
 from tests.conftest import DemoRun
 
@@ -79,6 +80,7 @@ def publish(demo_run: DemoRun, folder: Path, keep: int = 2) -> publishing.Public
         keep_generations=keep,
         facts={},
         memory_limit="1GB",
+        temp_dir=folder.parent / "tmp",
     )
 
 
@@ -114,11 +116,26 @@ def test_a_publisher_that_fails_midway_leaves_the_old_generation(
             keep_generations=2,
             facts={},
             memory_limit="1GB",
+            temp_dir=tmp_path / "tmp",
         )
     assert (tmp_path / "current").resolve().name == "gen-1"
     assert not (tmp_path / "gen-2").exists()
     assert publish(demo_run, tmp_path).generation == 2
     assert not list(tmp_path.glob(".gen-*"))
+
+
+def test_a_publisher_that_can_not_swap_leaves_the_old_generation(
+    demo_run: DemoRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(demo_run, tmp_path)
+
+    def refused(*_: Path) -> None:
+        raise PermissionError("current")
+
+    monkeypatch.setattr(publishing, "_make_current", refused)
+    with pytest.raises(PublishingFailed, match="The last publication stays"):
+        publish(demo_run, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["current", "gen-1"]
 
 
 def test_a_column_nobody_has_marked_is_not_published() -> None:

@@ -15,6 +15,8 @@ import yaml
 
 from orchestration.checks.quality import GUARDED
 from orchestration.manifest import dbt_executable
+from orchestration.publishing.privacy import REGISTERS
+from orchestration.publishing.tables import registers
 from orchestration.settings import PROJECT_DIR
 from orchestration.systems import SYSTEMS, TELEPHONY
 from sources.amocrm import AmoClient, AmoConnector, LongLivedToken
@@ -441,6 +443,12 @@ def test_no_column_is_called_as_those_that_publishing_adds(manifest: Mapping[str
         for column in node["columns"]
         if column in ("generation", "as_of_at")
     ] == []
+
+
+def test_registers_to_dial_are_tables_with_numbers(manifest: Mapping[str, Any]) -> None:
+    found = {table.name: table.columns for table in registers(manifest)}
+    assert found.keys() == REGISTERS
+    assert all("phone_e164" in columns for columns in found.values())
 
 
 def test_the_same_column_has_the_same_type_everywhere(manifest: Mapping[str, Any]) -> None:

@@ -230,6 +230,13 @@ def test_a_wrong_choice_is_named_with_its_line(tmp_path: Path, line: str, said: 
     assert said in str(told.value)
 
 
+def test_what_the_company_hides_is_hidden_from_callers_too() -> None:
+    (register,) = registers(manifest(), {"metric_call_register__by_call.client_name": "hide"})
+    assert "client_name" in registers(manifest())[0].columns
+    assert "client_name" not in register.columns
+    assert "phone_e164" in register.columns
+
+
 def test_engine_and_python_mask_alike() -> None:
     """The engine asks Python only about texts that may hold a contact: none is left out."""
     chance = random.Random(5)

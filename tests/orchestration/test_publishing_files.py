@@ -36,7 +36,7 @@ print("ready", flush=True)
 try:
     publish_files(
         Path(warehouse), Path(folder), "acme", tables, hash_key=b"key", keep_generations=2,
-        facts={}, memory_limit="300MB", contacts=[register],
+        facts={}, memory_limit="300MB", temp_dir=Path(folder).parent / "tmp", contacts=[register],
         progress=lambda said: print(said, flush=True),
     )
 except PublishingFailed as failed:
@@ -47,7 +47,7 @@ print("through", flush=True)
 
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("warehouse") / "warehouse.duckdb"
+    path = tmp_path_factory.mktemp("it's") / "warehouse.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema marts; create schema intermediate")
         connection.execute(

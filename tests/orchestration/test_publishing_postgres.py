@@ -431,6 +431,7 @@ def test_a_server_that_can_not_write_leaves_the_old_generation(tmp_path: Path) -
                 replace(generation, rows={**generation.rows, "t41": 22_000}),
                 (*TABLES, too_large),
                 memory_limit="500MB",
+                temp_dir=tmp_path / "tmp",
             )
         assert whole_generation(address) == 1
         publish(address, tmp_path)

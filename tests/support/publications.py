@@ -72,6 +72,7 @@ def publish(address: str, folder: Path, **options: object) -> PostgresPublicatio
         read_generation(folder),
         TABLES,
         memory_limit="500MB",
+        temp_dir=folder / "tmp",
         **options,  # type: ignore[arg-type]
     )
 
