@@ -117,7 +117,7 @@ test: $(STAMP) test-servers ## All tests but the long ones
 test-long: $(STAMP) ## The long tests: 1,500 random portals, the whole fault matrix and 30 kill points of each CRM, a large company
 	@.venv/bin/pytest -m long $(PARALLEL) $(ARGS)
 
-test-servers: $(STAMP) ## Install MariaDB, PostgreSQL and systemd where tests find none (Debian, as root or with sudo)
+test-servers: $(STAMP) ## Install MariaDB, PostgreSQL, systemd and an old DuckDB where tests find none (Debian, as root or with sudo)
 	@.venv/bin/python -m tests.support.install_servers
 
 bench-extract: $(STAMP) ## Extraction beside other clients, ratios in one run (ARGS="--system amocrm --runs 2")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -13,6 +16,7 @@ from orchestration.publishing import files as publishing
 from orchestration.publishing.failures import PublishingFailed
 from orchestration.publishing.tables import PublishedTable, published_tables
 from tests.conftest import DemoRun
+from tests.support.install_servers import OLD_DUCKDB, OLD_DUCKDB_FOLDER
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +38,27 @@ def test_every_mart_and_metric_is_a_parquet_file_and_a_table(
                 f"(select count(*) from marts.{table['name']})"
             ).fetchone()
             assert counted == (table["rows"], table["rows"])
+
+
+def test_the_database_is_read_by_an_old_duckdb(current: Path) -> None:
+    counting = (
+        "import duckdb, json, sys\n"
+        "reader = duckdb.connect(sys.argv[1], read_only=True)\n"
+        "tables = reader.execute('select table_name from duckdb_tables()').fetchall()\n"
+        "count = {t: reader.execute(f'select count(*) from marts.{t}').fetchone()[0] "
+        "for t, in tables}\n"
+        "print(json.dumps([duckdb.__version__, count]))"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", counting, str(current / "marts_demo.duckdb")],
+        env={**os.environ, "PYTHONPATH": str(OLD_DUCKDB_FOLDER)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    manifest = json.loads((current / "manifest.json").read_text())
+    rows = {table["name"]: table["rows"] for table in manifest["tables"]}
+    assert json.loads(finished.stdout) == [OLD_DUCKDB, rows]
 
 
 def test_every_table_carries_its_generation_and_as_of(current: Path) -> None:

@@ -26,6 +26,10 @@ PACKAGES = {
     "PostgreSQL": ("postgresql",),
     "systemd": ("systemd",),
 }
+OLD_DUCKDB = "1.0.0" if sys.version_info < (3, 13) else "1.1.3"
+"""The oldest that reads what is published, for Python 3.13 the oldest that there is."""
+_PROJECT = Path(__file__).parents[2]
+OLD_DUCKDB_FOLDER = _PROJECT / ".venv" / f"duckdb-{OLD_DUCKDB}"
 _CREATE_CLUSTER = Path("/etc/postgresql-common/createcluster.conf")
 _POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -81,6 +85,16 @@ def install(servers: Sequence[str]) -> None:
         subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
 
 
+def install_old_duckdb() -> None:
+    """Put an old DuckDB beside the environment's: BI tools lag behind."""
+    if (OLD_DUCKDB_FOLDER / "duckdb").exists():
+        return
+    print(f"installing DuckDB {OLD_DUCKDB}, a reader of published files, for the tests", flush=True)
+    target = ["--target", str(OLD_DUCKDB_FOLDER), "--python", sys.executable]
+    uv = str(_PROJECT / ".uv" / "bin" / "uv")
+    subprocess.run([uv, "pip", "install", "--quiet", *target, f"duckdb=={OLD_DUCKDB}"], check=True)
+
+
 @contextlib.contextmanager
 def _nothing_starts(root: Sequence[str]) -> Iterator[None]:
     """While packages are installed: no service is started, and PostgreSQL makes no cluster."""
@@ -112,6 +126,7 @@ def main() -> int:
         except ServerMissing as problem:
             print(problem, file=sys.stderr)
             return 1
+    install_old_duckdb()
     return 0
 
 
