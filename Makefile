@@ -38,7 +38,7 @@ FAULTS_OPTION = $(if $(FAULTS),--faults "$(FAULTS)")
 
 .PHONY: help setup demo dev run backfill restore upkeep authorise doctor alert-test dbt mf docs powerbi \
 	metabase docs-metrics docs-quality summary test test-long test-servers bench-extract bench-calls \
-	bench-transform bench-quality lint format clean
+	bench-transform bench-quality bench-publish lint format clean
 
 help: ## List the targets
 	@echo "callfunnel: what does our sales department really do, and what does it bring?"
@@ -131,6 +131,9 @@ bench-transform: $(STAMP) ## How dbt scales from raw tables to marts, whole and 
 
 bench-quality: $(STAMP) ## What judging a build costs beside making it (ARGS="--deals 200000")
 	@.venv/bin/python -m tests.benchmarks.quality $(ARGS)
+
+bench-publish: $(STAMP) ## Writing the widest fact into PostgreSQL beside psql (ARGS="--company NAME --runs 7")
+	@.venv/bin/python -m tests.benchmarks.publish $(ARGS)
 
 lint: $(STAMP) ## ruff, mypy, sqlfluff, yamllint
 	@.venv/bin/ruff format --check .

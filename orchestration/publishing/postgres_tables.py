@@ -46,28 +46,9 @@ def load_table(
     Returns:
         Rows that stand in PostgreSQL, counted there.
     """
-    types = dict(
-        source.execute(
-            f"select column_name, column_type from (describe from {relation})"
-        ).fetchall()
-    )
     name = sql.Identifier(schema, table.name)
     with postgres.transaction():
-        postgres.execute(
-            sql.SQL("create table {} ({})").format(
-                name,
-                sql.SQL(", ").join(
-                    sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(_type(kind)))
-                    for column, kind in types.items()
-                ),
-            )
-        )
-        with (
-            postgres.cursor() as cursor,
-            cursor.copy(sql.SQL("copy {} from stdin (format csv, freeze)").format(name)) as copy,
-        ):
-            for block in _blocks(source, relation, types):
-                copy.write(block)
+        types = write_rows(postgres, source, name, relation)
         counted = postgres.execute(sql.SQL("select count(*) from {}").format(name)).fetchone()
         rows = int(counted[0]) if counted else 0
         postgres.execute(
@@ -77,6 +58,36 @@ def load_table(
         )
     postgres.execute(sql.SQL("analyze {}").format(name))
     return rows
+
+
+def write_rows(
+    postgres: psycopg.Connection,
+    source: duckdb.DuckDBPyConnection,
+    name: sql.Identifier,
+    relation: str,
+) -> dict[str, str]:
+    """Create a table with its rows, in a transaction of the caller; gives DuckDB's types."""
+    types = dict(
+        source.execute(
+            f"select column_name, column_type from (describe from {relation})"
+        ).fetchall()
+    )
+    postgres.execute(
+        sql.SQL("create table {} ({})").format(
+            name,
+            sql.SQL(", ").join(
+                sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(_type(kind)))
+                for column, kind in types.items()
+            ),
+        )
+    )
+    with (
+        postgres.cursor() as cursor,
+        cursor.copy(sql.SQL("copy {} from stdin (format csv, freeze)").format(name)) as copy,
+    ):
+        for block in _blocks(source, relation, types):
+            copy.write(block)
+    return types
 
 
 def _type(kind: str) -> str:

@@ -293,6 +293,21 @@ CHANGES: Mapping[str, tuple[str, str]] = {
         "update raw_company.pipeline_roles set role = 'service' where pipeline_id = 1",
         "select count(*) > 0 and not bool_or(pipeline_role = 'setter') from marts.dim_pipelines",
     ),
+    "a pipeline that is left out, and one that no longer is": (
+        "update raw_company.pipeline_roles set role = case pipeline_id when 2 then 'ignore' "
+        "else 'service' end where pipeline_id in (2, 3)",
+        "select count(*) filter (where pipeline_id = 3) > 0 "
+        "and count(*) filter (where pipeline_id = 2) = 0 from metrics.metric_cards__by_metric "
+        "inner join marts.dim_pipelines using (pipeline_key) where metric_name = 'stage_entries'",
+    ),
+    "a stage's role": (
+        "insert into raw_company.stage_roles select distinct stages.source_key, pipeline_id, "
+        "stage_id, 'key', 1, '2' from marts.dim_stages as stages "
+        "inner join marts.dim_pipelines using (pipeline_key) where pipeline_id = 0 "
+        "and stage_semantics = 'open' and stages.source_key like '%:p%'",
+        "select count(*) > 0 from metrics.metric_cards__by_metric "
+        "where metric_name = 'key_stage_entries'",
+    ),
     "dismissals": (
         "insert into raw_company.dismissals select source_key, max(id), date '2024-01-20', 1, '2' "
         "from raw_bitrix24.users where source_key not like '%:case%' group by source_key",
