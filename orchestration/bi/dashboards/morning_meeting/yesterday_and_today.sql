@@ -1,11 +1,12 @@
 select
     sheet_part,
     employee_name,
-    count(*) filter (where item_type = 'task') as tasks_count,
+    count(*) filter (where item_type in ('task', 'todo')) as tasks_count,
     count(*) filter (where item_type = 'meeting') as meetings_count,
+    count(*) filter (where item_type = 'planned_call') as planned_calls_count,
     count(*) filter (where item_type = 'payment') as payments_count,
-    count(*) filter (where item_type = 'expected_close') as expected_deals_count,
-    sum(company_amount) filter (where item_type = 'expected_close') as expected_amount,
+    count(*) filter (where item_type = 'expected_close') as closes_due_count,
+    sum(company_amount) filter (where item_type = 'expected_close') as closes_due_amount,
     max(as_of_at) as as_of_at
 from marts.metric_operative_sheet__by_item
 where
