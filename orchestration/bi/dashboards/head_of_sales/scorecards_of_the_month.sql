@@ -1,4 +1,5 @@
 select
+    source_key,
     employee_name,
     department_name,
     max(value) filter (where metric_name = 'requests') as requests,
@@ -15,5 +16,5 @@ where
     period_type = 'month'
     and is_current
     [[and department_name = {{department}}]]
-group by reporting_employee_key, employee_name, department_name
-order by won_amount desc nulls last, employee_name
+group by source_key, reporting_employee_key, employee_name, department_name
+order by won_amount desc nulls last, employee_name, source_key
