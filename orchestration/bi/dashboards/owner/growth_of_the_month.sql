@@ -1,8 +1,9 @@
--- The month that runs beside the same number of complete days of the month and the year before.
+-- Complete days of the month that runs (compared_value leaves today out) beside the same number of
+-- complete days of the month and the year before.
 select
     source_key,
     metric_name,
-    value,
+    compared_value,
     previous_value,
     growth_share,
     year_before_value,
