@@ -1,4 +1,5 @@
 select
+    pipeline_name,
     source_name,
     loss_reason_name,
     sum(lost_count) as lost_count,
@@ -8,6 +9,7 @@ from marts.metric_losses__by_reason
 where
     1 = 1
     [[and month_start_on >= {{from_day}}]]
+    [[and pipeline_name = {{pipeline}}]]
     [[and source_name = {{source}}]]
-group by source_name, loss_reason_name
-order by lost_count desc, source_name, loss_reason_name
+group by pipeline_name, source_name, loss_reason_name
+order by lost_count desc, pipeline_name, source_name, loss_reason_name

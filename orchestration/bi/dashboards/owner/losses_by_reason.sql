@@ -1,4 +1,5 @@
 select
+    pipeline_name,
     loss_reason_name,
     sum(lost_count) as lost_count,
     sum(lost_amount) as lost_amount,
@@ -10,5 +11,5 @@ where
     1 = 1
     [[and month_start_on >= {{from_day}}]]
     [[and pipeline_name = {{pipeline}}]]
-group by loss_reason_name
-order by lost_count desc, loss_reason_name
+group by pipeline_name, loss_reason_name
+order by lost_count desc, pipeline_name, loss_reason_name
