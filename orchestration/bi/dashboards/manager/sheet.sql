@@ -1,4 +1,5 @@
 select
+    employee_name,
     sheet_part,
     due_at,
     item_type,
