@@ -83,7 +83,7 @@ def format_of(name: str, unit: str | None) -> str:
     unit = unit or ""
     if "100 %" in unit or name.endswith("_share"):
         return "0.0%"
-    if "currency" in unit or name.endswith("amount"):
+    if "currency" in unit or (not unit and name.endswith("amount")):
         return "#,0.00"
     if unit in ("days", "minutes", "points") or " per " in unit:
         return "#,0.0"
@@ -170,10 +170,14 @@ class _Translator:
         semantic_model, _ = self._measures[measure["name"]]
         if measure["non_additive_dimension"]:
             day = column(table, measure["non_additive_dimension"]["name"])
-            # The last day of the dates asked for, whatever else is chosen.
-            last = f"CALCULATE(MAX({day}), REMOVEFILTERS('{table}'), VALUES({column(*DATES)}))"
+            # The last day of the dates asked for, up to the report's. Not the last one with rows:
+            # in a role that would be the viewer's own, long gone perhaps.
+            days, day_of_dates = f"'{DATES[0]}'", column(*DATES)
+            is_as_of = f"{column(DATES[0], 'is_as_of_day')} == TRUE()"
+            as_of = f"MAXX(FILTER(ALL({days}), {is_as_of}), {day_of_dates})"
+            last = f"MAXX(FILTER({days}, {day_of_dates} <= as_of_day), {day_of_dates})"
             inner = self._sum(table, value, [*conditions, f"{day} == last_day"], semantic_model)
-            return f"VAR last_day = {last} RETURN {inner}"
+            return f"VAR as_of_day = {as_of} VAR last_day = {last} RETURN {inner}"
         aggregation = measure["agg"]
         if aggregation == "sum":
             return self._sum(table, value, conditions, semantic_model)

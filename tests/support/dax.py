@@ -57,7 +57,8 @@ class _Parser:
             name = self.take()[1]
             self.take("=")
             value = self.expression()
-            self.take("RETURN")
+            if self.peek() == "RETURN":
+                self.take()
             return ("var", name, value, self.expression())
         return self.level(0)
 
@@ -160,11 +161,16 @@ class Dax:
             case ("call", "DISTINCTCOUNTNOBLANK", [("column", table, column)]):
                 counted = f"nullif(count(distinct {column}), 0)"
                 return self._ask(counted, *self._rows(("table", table), filters, names))
-            case ("call", "SUMX" | "MEDIANX" | "PERCENTILEX.INC" as name, [rows, said, *more]):
+            case (
+                "call",
+                "SUMX" | "MAXX" | "MEDIANX" | "PERCENTILEX.INC" as name,
+                [rows, said, *more],
+            ):
                 table, where = self._rows(rows, filters, names)
                 over = self._row(said, table, names)
                 how = {
                     "SUMX": f"sum({over})",
+                    "MAXX": f"max({over})",
                     "MEDIANX": f"median({over})",
                     "PERCENTILEX.INC": f"quantile_cont({over}, {more[0][1] if more else 0})",
                 }[name]
@@ -191,6 +197,9 @@ class Dax:
                         for said in filters.get(one.to_table, [])
                     ]
             return table, where
+        if node[:2] == ("call", "ALL"):
+            [(_, table)] = node[2]
+            return table, []
         _, name, [rows, condition] = node
         assert name == "FILTER", node
         table, where = self._rows(rows, filters, names)
@@ -271,7 +280,7 @@ def _in_sql(sign: str, one: str, other: str, right: Node) -> str:
         return f"(coalesce({one}, '') || coalesce({other}, ''))"
     if sign in ("<", "<=", ">", ">=", "<>"):
         # A blank takes part in comparisons as 0 or "".
-        blank = "''" if right[0] == "text" else "0"
+        blank = {"text": "''", "name": "date '1899-12-30'"}.get(right[0], "0")
         return f"(coalesce({one}, {blank}) {sign} coalesce({other}, {blank}))"
     return f"({one} {sign} {other})"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import duckdb
 import pytest
 
-from orchestration.bi.dax import measures
+from orchestration.bi.dax import format_of, measures
 from orchestration.bi.model import BiModel, read_bi_model
 from tests.conftest import DemoRun
 from tests.support.dax import Dax
@@ -85,6 +85,46 @@ def test_measures_of_one_employee_are_the_metrics_of_that_employee(
     assert_equal(layer, found, wanted)
 
 
+def test_a_viewer_whose_open_deals_are_gone_has_none_now(
+    demo_run: DemoRun, model: BiModel, expressions: dict[str, str]
+) -> None:
+    marts = demo_run.settings.published_dir / "current/marts_demo.duckdb"
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{marts}' as published (read_only); create schema marts")
+        for table in ("dim_dates", "dim_pipelines"):
+            connection.execute(f"create view marts.{table} as from published.marts.{table}")
+        [(month_ago,)] = connection.execute(
+            "select date_day - 30 from marts.dim_dates where is_as_of_day"
+        ).fetchall()
+        # What a role leaves of the stock: rows of one person, here until a month ago.
+        connection.execute(f"""
+            create view marts.fct_open_pipeline as
+            from published.marts.fct_open_pipeline
+            where
+                reporting_employee_key = (
+                    select min(reporting_employee_key)
+                    from published.marts.fct_open_pipeline
+                    where reporting_employee_key > 0
+                )
+                and stock_on <= date '{month_ago}'
+        """)
+        dax = Dax(connection, expressions, model.relationships)
+        assert dax.value("open_deals_at_end") is None
+        # Had the report been made then, it would have said what they had.
+        connection.execute(f"""
+            create or replace view marts.dim_dates as
+            select * replace (date_day = date '{month_ago}' as is_as_of_day)
+            from published.marts.dim_dates
+        """)
+        [(then,)] = connection.execute(
+            "select sum(open_deals_count) from marts.fct_open_pipeline "
+            "inner join marts.dim_pipelines using (pipeline_key) "
+            "where stock_on = ? and pipeline_role in ('sales', 'setter')",
+            [month_ago],
+        ).fetchall()
+        assert dax.value("open_deals_at_end") == then > 0
+
+
 def assert_equal(
     layer: SemanticLayer, found: dict[str, float | None], wanted: dict[str, float | None]
 ) -> None:
@@ -101,3 +141,10 @@ def assert_equal(
         if not is_same:
             differ[name] = (value, metric)
     assert not differ
+
+
+def test_a_measure_is_written_by_its_unit() -> None:
+    assert format_of("won_with_amount", "count") == "#,0"
+    assert format_of("won_amount", "company's currency") == "#,0.00"
+    assert format_of("open_amount", None) == "#,0.00"
+    assert format_of("let_go_share", "share, 1 is 100 %") == "0.0%"
