@@ -445,6 +445,7 @@ def _folder_name(model: BiModel, measure: Measure, language: str) -> str:
 
 def _readme(model: BiModel, name: str, made: Sequence[Measure], left_out: Sequence[LeftOut]) -> str:
     inactive = [one for one in model.relationships if not one.is_active]
+    undated = [table for table in model.tables.values() if _is_outside_the_calendar(model, table)]
     hidden = sorted(table for table, said in secured(model).items() if said == "FALSE()")
     lines = [
         f"# {name}",
@@ -476,6 +477,13 @@ def _readme(model: BiModel, name: str, made: Sequence[Measure], left_out: Sequen
         "",
         *(f"- `{table}`" for table in hidden if table != VIEWERS),
         "",
+        "## Tables that the calendar does not filter",
+        "",
+        f"They have days and no active relationship to `{DATES[0]}`: a slicer over it leaves them "
+        "as they are. Filter days of their own.",
+        "",
+        *(f"- `{table.name}`: {', '.join(map('`{}`'.format, _days(table)))}" for table in undated),
+        "",
         "## Inactive relationships",
         "",
         *(
@@ -484,3 +492,12 @@ def _readme(model: BiModel, name: str, made: Sequence[Measure], left_out: Sequen
         ),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _days(table: Table) -> list[str]:
+    return [name for name, one in table.columns.items() if one.data_type == "date"]
+
+
+def _is_outside_the_calendar(model: BiModel, table: Table) -> bool:
+    is_linked = model.active_to(table.name, DATES[0]) is not None
+    return bool(_days(table)) and not table.is_dimension and not is_linked

@@ -249,6 +249,30 @@ def test_every_metric_is_a_measure_or_left_out_with_a_reason(written: Written) -
     assert all(f"`{name}`: {reason}" in readme for name, reason in left.items())
 
 
+def test_the_readme_lists_what_a_slicer_of_days_does_not_filter(written: Written) -> None:
+    linked = {
+        node.properties["fromColumn"].split(".")[0]
+        for node in written.nodes("relationship")
+        if "isActive" not in node.properties and node.properties["toColumn"] == "dim_dates.date_day"
+    }
+    days = {
+        node["name"]: [name for name, one in node["columns"].items() if one["data_type"] == "date"]
+        for node in written.manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["name"] in written.tables
+    }
+    wanted = {
+        f"- `{name}`: " + ", ".join(f"`{day}`" for day in listed)
+        for name, listed in days.items()
+        if listed and name not in linked and not name.startswith("dim_")
+    }
+    readme = (written.project.folder / "README.md").read_text()
+    [_, section] = readme.split("## Tables that the calendar does not filter\n")
+    found = {line for line in section.split("\n## ")[0].splitlines() if line.startswith("- ")}
+    assert found == wanted
+    assert "- `metric_losses__by_reason`: `month_start_on`" in found
+    assert not any("`fct_calls`" in line for line in found)
+
+
 def test_a_metric_becomes_the_expression_that_it_means(written: Written) -> None:
     said = written.expressions
     assert said["calls"] == "COUNTROWS(FILTER('fct_calls', 'fct_calls'[is_external] == TRUE()))"
