@@ -57,11 +57,12 @@ class Card:
 
 @dataclass(frozen=True)
 class Dashboard:
-    """The page of one reader."""
+    """The page of one reader; `models` are the tables for questions beyond it."""
 
     reader: str
     names: Names
     descriptions: Names
+    models: Sequence[str]
     cards: Sequence[Card]
 
     @property
@@ -78,6 +79,7 @@ def read_dashboards() -> tuple[Dashboard, ...]:
             reader=reader,
             names=said["name"],
             descriptions=said["description"],
+            models=said["models"],
             cards=[_card(reader, name, card) for name, card in said["cards"].items()],
         )
         for reader, said in _written()["dashboards"].items()
@@ -93,10 +95,15 @@ def read_parameters() -> Mapping[str, Parameter]:
     }
 
 
-def description_of(card: Card, model: BiModel, language: str) -> str:
-    """Which report it is and what its numbers mean; as of when is a column of every card."""
-    table = model.tables[card.table]
-    report = model.reports.get(card.table)
+def tables_title(language: str) -> str:
+    """The collection of the models."""
+    return str(_written()["tables"][language])
+
+
+def explanation_of(name: str, model: BiModel, language: str) -> str:
+    """Which report a table is and what its numbers mean."""
+    table = model.tables[name]
+    report = model.reports.get(name)
     said = table.definitions.get(language) or table.description
     return f"{report}. {said}" if report else said
 

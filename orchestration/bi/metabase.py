@@ -1,4 +1,4 @@
-"""Metabase set up through its REST API: names, keys and types of tables, one dashboard per reader.
+"""Metabase set up through its REST API: names, keys and types of tables, models, dashboards.
 
 Requests and answers: metabase.com/docs/latest/api. Only what differs is written, so that a second
 run changes nothing; objects are found by name within a collection of the company's own.
@@ -12,35 +12,29 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import requests
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
-
 from orchestration.bi.dashboards import (
     Card,
     Dashboard,
     column_title,
-    description_of,
+    explanation_of,
     read_dashboards,
     read_parameters,
+    tables_title,
 )
+from orchestration.bi.metabase_client import Client
 from orchestration.bi.model import BiModel, Column, Table
 from sources.errors import CallfunnelError
 
 SCHEMA = "marts"
 
-_TIMEOUT_SECONDS = 60
-_TRIES = 5
 _POLL_SECONDS = 3.0
 _WIDTH = 24
 """Columns of Metabase's grid."""
 _HEIGHT = 7
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "callfunnel/metabase")
+_OF_A_COLUMN = ("id", "name", "base_type", "display_name", "description")
 _TAG_TYPES = {"date": "date", "text": "text"}
 _PARAMETER_TYPES = {"date": ("date/single", "date"), "text": ("string/=", "string")}
-
-
-class _TryAgain(Exception):
-    """The server is busy or away."""
 
 
 @dataclass
@@ -49,60 +43,6 @@ class Outcome:
 
     changed: list[str] = field(default_factory=list)
     dashboards: dict[str, int] = field(default_factory=dict)
-
-
-class Client:
-    """Metabase's API, for one key."""
-
-    def __init__(self, url: str, api_key: str, *, wait_seconds: float = 1.0) -> None:
-        self._url = url.rstrip("/")
-        self._session = requests.Session()
-        self._session.headers["x-api-key"] = api_key
-        self._wait = wait_exponential(multiplier=wait_seconds, max=30)
-
-    def get(self, path: str, **parameters: Any) -> Any:
-        """Read."""
-        return self._call("GET", path, params=parameters)
-
-    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """Make. Not tried again after an answer: what was made would be made twice."""
-        return self._call("POST", path, json=body or {}, again=False)
-
-    def put(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Change."""
-        return self._call("PUT", path, json=body)
-
-    def _call(self, method: str, path: str, *, again: bool = True, **more: Any) -> Any:
-        retrying = Retrying(
-            stop=stop_after_attempt(_TRIES if again else 1),
-            wait=self._wait,
-            retry=retry_if_exception_type(_TryAgain),
-            reraise=True,
-        )
-        try:
-            return retrying(self._once, method, path, **more)
-        except _TryAgain as problem:
-            raise CallfunnelError(f"Metabase at {self._url} does not answer: {problem}") from None
-
-    def _once(self, method: str, path: str, **more: Any) -> Any:
-        try:
-            answer = self._session.request(
-                method, f"{self._url}/api/{path}", timeout=_TIMEOUT_SECONDS, **more
-            )
-        except (requests.ConnectionError, requests.Timeout) as problem:
-            raise _TryAgain(type(problem).__name__) from problem
-        if answer.status_code == requests.codes.too_many_requests or answer.status_code >= 500:
-            raise _TryAgain(f"{method} {path} gave {answer.status_code}")
-        if answer.status_code in (401, 403):
-            raise CallfunnelError(
-                f"Metabase refuses {method} {path} ({answer.status_code}): the API key must belong "
-                "to the group Administrators (Admin settings, Authentication, API keys)."
-            )
-        if not answer.ok:
-            raise CallfunnelError(
-                f"Metabase refuses {method} {path} ({answer.status_code}): {answer.text[:500]}"
-            )
-        return answer.json() if answer.content else None
 
 
 def set_up(
@@ -116,7 +56,7 @@ def set_up(
     poll_seconds: float = _POLL_SECONDS,
     say: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
-    """Name the tables, tie them together and put the dashboards into a collection.
+    """Name the tables, tie them together and put models and dashboards into a collection.
 
     Args:
         client: of an administrator's API key.
@@ -139,8 +79,9 @@ def set_up(
     say("waiting for Metabase to read the schema")
     found = _synced(client, database_id, model, timeout_seconds, poll_seconds)
     _describe_tables(client, model, found, language, outcome)
-    say("tables are named; dashboards follow")
+    say("tables are named; models and dashboards follow")
     home = _collection(client, collection, outcome)
+    _put_models(client, model, found, database_id, home, language, outcome)
     for dashboard in read_dashboards():
         _put_dashboard(client, model, dashboard, database_id, home, language, outcome)
     return outcome
@@ -240,14 +181,20 @@ def _field(
     if link and not is_own_key:
         target = ids[link.to_table, link.to_column]
     return {
-        "display_name": column.names.get(language, column.name),
-        "description": column.definitions.get(language) or column.description,
+        **_field_texts(column, language),
         "semantic_type": _semantic_type(
             column, is_own_key=is_own_key, is_foreign=target is not None
         ),
         "fk_target_field_id": target,
         # Tables are joined over keys that nobody reads; in the browser a 60-bit number is rounded.
         "visibility_type": "details-only" if column.is_key else "normal",
+    }
+
+
+def _field_texts(column: Column, language: str) -> dict[str, str]:
+    return {
+        "display_name": column.names.get(language, column.name),
+        "description": column.definitions.get(language) or column.description,
     }
 
 
@@ -295,6 +242,81 @@ def _collection(client: Client, name: str, outcome: Outcome, parent: int | None 
     made = client.post("collection", {"name": name, "parent_id": parent})
     outcome.changed.append(name)
     return int(made["id"])
+
+
+def _put_models(
+    client: Client,
+    model: BiModel,
+    found: Mapping[str, Any],
+    database_id: int,
+    home: int,
+    language: str,
+    outcome: Outcome,
+) -> None:
+    """One per table, though several readers ask it: two of a name would only be confused."""
+    folder = _collection(client, tables_title(language), outcome, parent=home)
+    listed = client.get(f"collection/{folder}/items", models="dataset")["data"]
+    there = {one["name"]: one["id"] for one in listed}
+    names = dict.fromkeys(name for page in read_dashboards() for name in page.models)
+    for table in (model.tables[name] for name in names):
+        body = _model_body(model, table, found[table.name], database_id, folder, language)
+        if body["name"] not in there:
+            client.post("card", body)
+        elif _is_model_as_wanted(client.get(f"card/{there[body['name']]}"), body):
+            continue
+        else:
+            client.put(f"card/{there[body['name']]}", body)
+        outcome.changed.append(body["name"])
+
+
+def _model_body(
+    model: BiModel,
+    table: Table,
+    found: Mapping[str, Any],
+    database_id: int,
+    folder: int,
+    language: str,
+) -> dict[str, Any]:
+    """A model of the whole table.
+
+    Metabase copies the columns' names into a model when it is made and keeps the copy: without
+    `result_metadata` it would go on showing the old ones.
+    """
+    columns = []
+    for one in found["fields"]:
+        column = table.columns.get(one["name"])
+        told = {name: one[name] for name in _OF_A_COLUMN}
+        columns.append(told | (_field_texts(column, language) if column else {}))
+    return {
+        "name": table.names.get(language, table.name),
+        "description": explanation_of(table.name, model, language),
+        "type": "model",
+        "display": "table",
+        "collection_id": folder,
+        "dataset_query": {
+            "type": "query",
+            "database": database_id,
+            "query": {"source-table": found["id"]},
+        },
+        "visualization_settings": {},
+        "result_metadata": columns,
+    }
+
+
+def _is_model_as_wanted(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """The whole table, nothing filtered, and every column under its name, in any order."""
+    query = _as_written(there["dataset_query"])
+    return query["query"] == wanted["dataset_query"]["query"] and _covers(
+        {**there, "dataset_query": query, "result_metadata": _shown(there)},
+        {**wanted, "result_metadata": _shown(wanted)},
+    )
+
+
+def _shown(model: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        one["name"]: (one["display_name"], one.get("description"))
+        for one in model.get("result_metadata") or ()
+    }
 
 
 def _put_dashboard(
@@ -355,17 +377,20 @@ def _put_card(
 
 
 def _as_written(query: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A native query as it was sent: newer versions answer in stages, with a list of tags."""
+    """A query as it was sent: newer versions answer in stages, with a list of tags."""
     if "stages" not in query:
         return query
     stage = query["stages"][0]
+    if "native" not in stage:
+        asked = {name: value for name, value in stage.items() if not name.startswith("lib/")}
+        return {"type": "query", "database": query["database"], "query": asked}
     tags = stage.get("template-tags") or {}
     if isinstance(tags, list):
         tags = {tag["name"]: tag for tag in tags}
     return {
         "type": "native",
         "database": query["database"],
-        "native": {"query": stage.get("native"), "template-tags": tags},
+        "native": {"query": stage["native"], "template-tags": tags},
     }
 
 
@@ -374,7 +399,7 @@ def _card_body(
 ) -> dict[str, Any]:
     return {
         "name": card.titles[language],
-        "description": description_of(card, model, language),
+        "description": explanation_of(card.table, model, language),
         "display": card.display,
         "collection_id": folder,
         "dataset_query": {

@@ -105,16 +105,43 @@ class _Parser:
 
 @dataclass
 class Dax:
-    """Measures over tables; `chosen` is what a report filters: a dimension's key to its value."""
+    """Measures over tables, as somebody sees them.
+
+    Attributes:
+        chosen: what a report filters: a dimension's key to its value.
+        role: by table the condition on a row that the viewer may see.
+        viewer: what USERPRINCIPALNAME() gives.
+    """
 
     connection: duckdb.DuckDBPyConnection
     measures: Mapping[str, str]
     relationships: Sequence[Relationship]
     chosen: Mapping[str, int] = field(default_factory=dict)
+    role: Mapping[str, str] = field(default_factory=dict)
+    viewer: str = ""
 
     def value(self, name: str) -> Any:
         filters = {table: [f"{self._key(table)} = {key}"] for table, key in self.chosen.items()}
         return self._scalar(parse(self.measures[name]), filters, {})
+
+    def seen(self, table: str, column: str) -> list[Any]:
+        """The values of a column in the rows that the viewer may see."""
+        where = " and ".join(self._allowed(table)) or "true"
+        rows = self.connection.execute(f"select {column} from marts.{table} where {where}")
+        return [value for (value,) in rows.fetchall()]
+
+    def _allowed(self, table: str) -> list[str]:
+        """What the role says of the table, and of those that filter it."""
+        said = [self._row(parse(self.role[table]), table, {})] if table in self.role else []
+        for one in self.relationships:
+            if one.is_active and one.from_table == table:
+                above = " and ".join(f"({told})" for told in self._allowed(one.to_table))
+                if above:
+                    said.append(
+                        f"{table}.{one.from_column} in (select {one.to_column} "
+                        f"from marts.{one.to_table} where {above})"
+                    )
+        return said
 
     def _key(self, table: str) -> str:
         return next(one.to_column for one in self.relationships if one.to_table == table)
@@ -188,7 +215,7 @@ class Dax:
     ) -> tuple[str, list[str]]:
         if node[0] == "table":
             table = node[1]
-            where = list(filters.get(table, []))
+            where = [*filters.get(table, []), *self._allowed(table)]
             for one in self.relationships:
                 if one.is_active and one.from_table == table:
                     where += [
@@ -198,8 +225,9 @@ class Dax:
                     ]
             return table, where
         if node[:2] == ("call", "ALL"):
+            # It lifts the filters of a report, never those of a role.
             [(_, table)] = node[2]
-            return table, []
+            return table, self._allowed(table)
         _, name, [rows, condition] = node
         assert name == "FILTER", node
         table, where = self._rows(rows, filters, names)
@@ -256,6 +284,16 @@ class Dax:
                 return name.lower()
             case ("call", "ISBLANK", [inner]):
                 return f"({self._row(inner, table, names)} is null)"
+            case ("call", "USERPRINCIPALNAME", []):
+                return f"'{self.viewer}'"
+            case ("call", "LOOKUPVALUE", [("column", home, column), *searched]):
+                # Of the whole table, whatever the role hides; texts are compared without case.
+                pairs = zip(searched[::2], searched[1::2], strict=True)
+                where = " and ".join(
+                    f"lower({name}::varchar) = lower({self._row(value, table, names)}::varchar)"
+                    for (_, _, name), value in pairs
+                )
+                return f"(select distinct {column} from marts.{home} where {where})"
             case ("call", "NOT", [inner]):
                 return f"(not coalesce({self._row(inner, table, names)}, false))"
             case ("call", "CONTAINSSTRINGEXACT", [within, sought]):

@@ -28,7 +28,8 @@ _BODIES = {
               "visibility_type", "has_field_values", "settings", "coercion_strategy"},
     "collection": {"name", "description", "parent_id", "namespace", "authority_level"},
     "card": {"name", "description", "display", "collection_id", "dataset_query",
-             "visualization_settings", "parameters", "parameter_mappings", "type", "archived"},
+             "visualization_settings", "parameters", "parameter_mappings", "type", "archived",
+             "result_metadata"},
     "dashboard": {"name", "description", "collection_id", "parameters", "dashcards", "tabs"},
 }  # fmt: skip
 _REQUIRED = {
@@ -79,6 +80,7 @@ class FakeMetabase:
                 self.field_rows[field_id] = {
                     "id": field_id, "table_id": table_id, "name": column,
                     "display_name": column.title(), "description": None, "semantic_type": None,
+                    "base_type": "type/*",
                     "fk_target_field_id": None, "visibility_type": "normal",
                 }  # fmt: skip
 
@@ -140,6 +142,7 @@ class FakeMetabase:
                 return self._card(self.cards[int(number)])
             case ["PUT", "card", number]:
                 _check("card", body)
+                self._check_card(body)
                 self.cards[int(number)].update(body)
             case ["GET", "dashboard", number]:
                 return self.dashboards[int(number)]
@@ -162,10 +165,12 @@ class FakeMetabase:
 
     def _items(self, number: int, models: str | None) -> Iterator[dict[str, Any]]:
         place = self.collections[number]
+        cards = [c for c in self.cards.values() if c["collection_id"] == number]
         children = {
             "collection": [c for c in self.collections.values()
                            if c["location"] == f"{place['location']}{number}/"],
-            "card": [c for c in self.cards.values() if c["collection_id"] == number],
+            "card": [c for c in cards if c.get("type") != "model"],
+            "dataset": [c for c in cards if c.get("type") == "model"],
             "dashboard": [d for d in self.dashboards.values() if d["collection_id"] == number],
         }  # fmt: skip
         for model, rows in children.items():
@@ -200,7 +205,7 @@ class FakeMetabase:
             row["archived"] = False
             self.collections[number] = row
         elif kind == "card":
-            self._check_query(body["dataset_query"])
+            self._check_card(body)
             self.cards[number] = row
         else:
             self.dashboards[number] = {
@@ -211,6 +216,22 @@ class FakeMetabase:
             }
         self.writes.append(kind)
         return row
+
+    def _check_card(self, body: dict[str, Any]) -> None:
+        _one_of(body, "type", {"question", "model"})
+        if body["dataset_query"]["type"] == "native":
+            self._check_query(body["dataset_query"])
+            return
+        asked = body["dataset_query"]
+        if asked.keys() != {"type", "database", "query"} or asked["database"] != 7:
+            raise Refused("dataset_query")
+        fields = {one["id"]: one for one in self.field_rows.values()
+                  if one["table_id"] == asked["query"]["source-table"]}  # fmt: skip
+        for one in body["result_metadata"]:
+            if not all(isinstance(one[key], str) for key in ("name", "display_name", "base_type")):
+                raise Refused("value must be an array of valid results column metadata maps.")
+            if fields.pop(one["id"])["name"] != one["name"]:
+                raise Refused(f"result_metadata {one}")
 
     def _check_query(self, query: dict[str, Any]) -> None:
         if set(query) != {"type", "database", "native"} or query["type"] != "native":
@@ -226,12 +247,15 @@ class FakeMetabase:
     def _card(self, row: dict[str, Any]) -> dict[str, Any]:
         if not self.answers_in_stages:
             return {**row, "creator_id": 1}
-        native = row["dataset_query"]["native"]
-        stage = {
-            "lib/type": "mbql.stage/native",
-            "native": native["query"],
-            "template-tags": list(native["template-tags"].values()),
-        }
+        if row.get("type") == "model":
+            stage = {"lib/type": "mbql.stage/mbql", **row["dataset_query"]["query"]}
+        else:
+            native = row["dataset_query"]["native"]
+            stage = {
+                "lib/type": "mbql.stage/native",
+                "native": native["query"],
+                "template-tags": list(native["template-tags"].values()),
+            }
         query = {"lib/type": "mbql/query", "database": 7, "stages": [stage]}
         return {**row, "dataset_query": query}
 

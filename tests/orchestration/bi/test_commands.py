@@ -20,9 +20,10 @@ from tests.support.fake_metabase import KEY, FakeMetabase, serving
 
 @pytest.fixture(scope="module")
 def few(demo_run: DemoRun) -> BiModel:
-    """The tables that cards show, and those that a Power BI project can't do without."""
+    """The tables of cards and models, and those that a Power BI project can't do without."""
     whole = read_bi_model(demo_run.settings)
     names = {card.table for page in read_dashboards() for card in page.cards}
+    names |= {name for page in read_dashboards() for name in page.models}
     names |= {"dim_cards", "dim_dates", "dim_employees"}
     return dataclasses.replace(
         whole,

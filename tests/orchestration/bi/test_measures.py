@@ -9,9 +9,11 @@ import pytest
 
 from orchestration.bi.dax import format_of, measures
 from orchestration.bi.model import BiModel, read_bi_model
+from orchestration.bi.powerbi import write_project
 from tests.conftest import DemoRun
 from tests.support.dax import Dax
 from tests.support.semantic_layer import SemanticLayer
+from tests.support.tmdl_reader import read
 
 OF_A_WINDOW = ("DATEADD", "DATESMTD", "DATESYTD", "DATESINPERIOD")
 """Measures that move along the calendar: they need a report's dates, and are not computed here."""
@@ -83,6 +85,95 @@ def test_measures_of_one_employee_are_the_metrics_of_that_employee(
     found = {name: dax.value(name) for name in names}
     assert len({found["requests"], found["qualified"], found["requests_handled"]}) == 3
     assert_equal(layer, found, wanted)
+
+
+@pytest.fixture(scope="module")
+def role(model: BiModel, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Of the project as it is written: the condition of the role Manager by table."""
+    folder = tmp_path_factory.mktemp("role")
+    write_project(model, "demo", folder, "ru")
+    [manager] = read(next(folder.rglob("roles/*.tmdl")))
+    return {one.name: one.value for one in manager.of("tablePermission")}
+
+
+@pytest.fixture(scope="module")
+def with_viewers(demo_run: DemoRun, model: BiModel) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The published tables beside a csv of viewers, who is nobody's colleague among them."""
+    marts = demo_run.settings.published_dir / "current/marts_demo.duckdb"
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{marts}' as published (read_only); create schema marts")
+        for table in model.tables:
+            connection.execute(f"create view marts.{table} as from published.marts.{table}")
+        connection.execute(
+            "create table marts.bi_viewers as select 'M.Popova@Example.com' as email, source_key, "
+            "employee_id from marts.dim_employees where employee_key = ("
+            "select reporting_employee_key from marts.fct_deal_closes "
+            "where reporting_employee_key > 0 group by 1 order by count(*) desc, 1 limit 1)"
+        )
+        # An id of another connection, and one that nobody has.
+        connection.execute(
+            "insert into marts.bi_viewers select 'other@example.com', 'amocrm:other', employee_id "
+            "from marts.bi_viewers union all select 'gone@example.com', source_key, 999999 "
+            "from marts.bi_viewers"
+        )
+        yield connection
+
+
+def test_a_manager_sees_their_own_rows_of_every_table(
+    with_viewers: duckdb.DuckDBPyConnection,
+    model: BiModel,
+    expressions: dict[str, str],
+    role: dict[str, str],
+) -> None:
+    [(employee,)] = with_viewers.execute(
+        "select employee_key from marts.dim_employees "
+        "inner join marts.bi_viewers using (source_key, employee_id)"
+    ).fetchall()
+    dax = Dax(with_viewers, expressions, model.relationships, {}, role, "m.popova@example.com")
+    assert dax.seen("dim_employees", "employee_key") == [employee]
+    assert dax.seen("bi_viewers", "email") == []
+    own = {
+        "fct_calls": "reporting_employee_key",
+        "fct_deals": "reporting_employee_key",
+        "fct_deal_closes": "reporting_employee_key",
+        "fct_tasks": "reporting_employee_key",
+        "fct_leads": "reporting_employee_key",
+        "metric_scorecard__by_employee": "reporting_employee_key",
+        "metric_open_cards__by_card": "current_reporting_employee_key",
+    }
+    for table, column in own.items():
+        whole = with_viewers.execute(f"select {column} from marts.{table}").fetchall()
+        theirs = whole.count((employee,))
+        assert dax.seen(table, column) == [employee] * theirs, table
+        assert 0 < theirs < len(whole), table
+    alone = Dax(with_viewers, expressions, model.relationships, {"dim_employees": employee})
+    for name in ("calls", "won", "won_amount", "won_share_closed", "open_cards"):
+        assert dax.value(name) == alone.value(name) != 0, name
+    # Nothing that is the company's, and of dictionaries everything.
+    assert dax.seen("fct_marketing_costs", "source_key") == []
+    pipelines = with_viewers.execute("select count(*) from marts.dim_pipelines").fetchone()
+    assert (len(dax.seen("dim_pipelines", "pipeline_key")),) == pipelines
+
+
+@pytest.mark.parametrize(
+    "viewer", ["stranger@example.com", "other@example.com", "gone@example.com"]
+)
+def test_a_stranger_sees_nobodys_rows(
+    with_viewers: duckdb.DuckDBPyConnection,
+    model: BiModel,
+    expressions: dict[str, str],
+    role: dict[str, str],
+    viewer: str,
+) -> None:
+    dax = Dax(with_viewers, expressions, model.relationships, {}, role, viewer)
+    seen = {
+        table
+        for table, one in model.tables.items()
+        if table.startswith(("fct_", "metric_")) and dax.seen(table, next(iter(one.columns)))
+    }
+    assert seen == {"metric_catalogue"}
+    assert dax.seen("dim_employees", "employee_key") == []
+    assert [dax.value(name) for name in ("calls", "won", "won_amount")] == [None] * 3
 
 
 def test_a_viewer_whose_open_deals_are_gone_has_none_now(

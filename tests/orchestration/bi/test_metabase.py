@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -15,7 +16,8 @@ import yaml
 
 from orchestration.bi import dashboards
 from orchestration.bi.dashboards import column_title, read_dashboards, read_parameters
-from orchestration.bi.metabase import Client, output_columns, set_up
+from orchestration.bi.metabase import output_columns, set_up
+from orchestration.bi.metabase_client import Client
 from orchestration.bi.model import BiModel, read_bi_model
 from sources.errors import CallfunnelError
 from tests.conftest import DemoRun
@@ -40,9 +42,11 @@ def model(demo_run: DemoRun) -> BiModel:
 
 @pytest.fixture(scope="module")
 def few(model: BiModel) -> BiModel:
-    """The tables that cards show, and two that hang together: every field is a call of the API."""
-    names = {card.table for page in read_dashboards() for card in page.cards}
-    tables = {name: model.tables[name] for name in [*sorted(names), "fct_calls", "dim_pipelines"]}
+    """The tables that are shown, and one that hangs on them: every field is a call of the API."""
+    pages = read_dashboards()
+    names = {card.table for page in pages for card in page.cards} | {"dim_pipelines"}
+    names |= {name for page in pages for name in page.models}
+    tables = {name: model.tables[name] for name in sorted(names)}
     relationships = [
         one for one in model.relationships if {one.from_table, one.to_table} <= set(tables)
     ]
@@ -135,7 +139,7 @@ def test_a_second_run_changes_nothing(
 def test_what_somebody_changed_is_mended_and_nothing_else_is_written(
     standing: FakeMetabase, few: BiModel
 ) -> None:
-    card = next(iter(standing.cards.values()))
+    card = next(one for one in standing.cards.values() if one.get("type") != "model")
     card["dataset_query"]["native"]["query"] = "select 1"
     standing.field_named("fct_calls", "talk_seconds")["display_name"] = "Talk Seconds"
     dashboard = next(iter(standing.dashboards.values()))
@@ -161,6 +165,73 @@ def test_tables_are_named_tied_together_and_their_keys_hidden(standing: FakeMeta
     assert link["semantic_type"] == "type/URL"
     # What callfunnel does not publish is left alone.
     assert standing.field_named("fct_calls", "generation")["display_name"] == "Generation"
+
+
+def models_of(fake: FakeMetabase) -> dict[str, dict[str, Any]]:
+    """By the table that a model asks."""
+    return {
+        fake.table_rows[one["dataset_query"]["query"]["source-table"]]["name"]: one
+        for one in fake.cards.values()
+        if one.get("type") == "model"
+    }
+
+
+def test_every_reader_has_models_of_the_main_tables(
+    standing: FakeMetabase, demo_run: DemoRun
+) -> None:
+    made = models_of(standing)
+    assert all(3 <= len(page.models) <= 5 for page in read_dashboards())
+    assert set(made) == {name for page in read_dashboards() for name in page.models}
+    assert {"fct_calls", "fct_deals", "fct_leads", "metric_scorecard__by_employee"} <= set(made)
+    assert len({one["name"] for one in made.values()}) == len(made)
+    marts = demo_run.settings.published_dir / "current/marts_demo.duckdb"
+    with duckdb.connect(str(marts), read_only=True) as connection:
+        names = connection.execute(
+            "select table_name, column_name, name, definition from marts.metric_catalogue "
+            "where language = 'ru' and entry_kind = 'column'"
+        ).fetchall()
+    shown = {
+        (table, column["name"]): (column["display_name"], column["description"])
+        for table, one in made.items()
+        for column in one["result_metadata"]
+    }
+    expected = {
+        (table, column): (name, definition)
+        for table, column, name, definition in names
+        if (table, column) in shown
+    }
+    assert len(expected) > 100
+    assert {key: shown[key] for key in expected} == expected
+    for table, one in made.items():
+        place = standing.collections[one["collection_id"]]
+        assert place["name"] == "Таблицы"
+        assert standing.collections[place["parent_id"]]["name"] == "callfunnel demo"
+        assert one["description"], table
+        assert {name for of, name in shown if of == table} == set(standing.tables[table])
+
+
+@pytest.mark.parametrize("answers_in_stages", [False, True])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda made: made["dataset_query"]["query"].update(filter=["=", 1, 1]),
+        lambda made: made["result_metadata"][3].update(display_name="Talk"),
+        lambda made: made["result_metadata"].pop(),
+        lambda made: made.update(description="mine"),
+    ],
+)
+def test_a_model_that_somebody_changed_is_mended(
+    standing: FakeMetabase,
+    few: BiModel,
+    spoil: Callable[[dict[str, Any]], None],
+    answers_in_stages: bool,
+) -> None:
+    standing.answers_in_stages = answers_in_stages
+    card = models_of(standing)["fct_calls"]
+    before = copy.deepcopy(card)
+    spoil(card)
+    assert run(standing, few) == [card["name"]]
+    assert card == before
 
 
 def test_filters_reach_every_card_that_takes_them(standing: FakeMetabase) -> None:
@@ -243,6 +314,7 @@ def test_an_exposure_names_the_tables_of_its_dashboard() -> None:
              "morning_meeting"]  # fmt: skip
     for page, name in zip(read_dashboards(), names, strict=True):
         used = {card.table for card in page.cards}
+        used |= set(page.models)
         used |= {name for card in page.cards for name in re.findall(r"marts\.(\w+)", card.sql)}
         assert used <= of_exposure[name], f"{name}: {used - of_exposure[name]}"
 

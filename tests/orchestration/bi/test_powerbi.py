@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 from pbi_parsers import dax
+from pbi_semantic_doc.parser import TmdlParser
 
 from orchestration.bi.model import BiModel, bi_model, read_bi_model
 from orchestration.bi.powerbi import Project, write_project
@@ -82,6 +83,37 @@ def test_the_tables_are_the_published_ones_with_their_published_columns(written:
     stamps = {("dim_dates", "generation"), ("dim_dates", "as_of_at")}
     # Everybody may see every card, so its amount is told by the facts only.
     assert written.columns - own - stamps == published - {("dim_cards", "company_amount")}
+
+
+def test_a_tmdl_parser_of_others_reads_what_was_meant(written: Written) -> None:
+    found = TmdlParser().parse(written.definition.parent)
+    assert found.name == "callfunnel_demo"
+    # Not the explanations: it takes those of `health_check_key` for `health_check`.
+    assert {
+        (table.name, column.name, column.data_type, column.is_hidden)
+        for table in found.tables
+        for column in table.columns
+    } == {
+        (name, one.name, one.properties["dataType"], "isHidden" in one.properties)
+        for name, node in written.tables.items()
+        for one in node.of("column")
+    }
+    assert {
+        (one.from_table, one.from_column, one.to_table, one.to_column, one.is_active)
+        for one in found.relationships
+    } == {
+        (one.from_table, one.from_column, one.to_table, one.to_column, one.is_active)
+        for one in written.model.relationships
+    }
+    expressions = {one.name: one.expression for table in found.tables for one in table.measures}
+    for role in found.roles:
+        for permission in role.table_permissions:
+            expressions[f"{role.name}: {permission.table_name}"] = permission.filter_expression
+    assert {name: told.split() for name, told in expressions.items()} == {
+        name: told.split() for name, told in written.expressions.items()
+    }
+    sources = {table.name: one for table in found.tables for one in table.partitions}
+    assert set(sources) == set(written.tables)
 
 
 def test_columns_and_partitions_fit_the_published_files(
