@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dagster import (
@@ -16,7 +16,7 @@ from dagster import (
 )
 
 from expectations.gate import judge, require_open
-from expectations.outcomes import accepted_findings, outcomes
+from expectations.outcomes import Outcome, accepted_findings, outcomes
 from orchestration.failures import readable_failures
 from orchestration.publishing.failures import PublishingFailed
 from orchestration.publishing.files import publish_files
@@ -100,13 +100,7 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
                 facts={
                     "build_number": verdict.build_number,
                     "git_revision": settings.revision or _git_revision(),
-                    "checks": {
-                        "passed": [o.check_name for o in found if o.has_passed],
-                        "failed": {
-                            o.check_name: o.offenders_count for o in found if not o.has_passed
-                        },
-                        "accepted": accepted,
-                    },
+                    "checks": _checks(found, accepted),
                 },
             )
         return MaterializeResult(
@@ -194,6 +188,17 @@ def publish_assets(settings: Settings, manifest: Mapping[str, Any]) -> list[Asse
         )
 
     return [quality_gate, published_files, published_postgres]
+
+
+def _checks(found: Sequence[Outcome], accepted: list[dict[str, Any]]) -> dict[str, Any]:
+    """What manifest.json says of the checks; behind an open gate a failed one has only warned."""
+    failed = [outcome for outcome in found if not outcome.has_passed]
+    return {
+        "passed": [outcome.check_name for outcome in found if outcome.has_passed],
+        "warned": {o.check_name: o.offenders_count for o in failed if o.was_checked},
+        "not_checked": {o.check_name: o.sentence for o in failed if not o.was_checked},
+        "accepted": accepted,
+    }
 
 
 def _git_revision() -> str | None:

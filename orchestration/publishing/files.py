@@ -8,6 +8,7 @@ leaves the old generation.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import re
 import shutil
@@ -172,13 +173,20 @@ def _write_tables(
             {
                 "name": table.name,
                 "rows": rows,
-                "schema_hash": table.schema_hash,
+                "schema_hash": _schema_hash(connection, table.name),
                 "columns_left_out": list(table.left_out),
             }
         )
         progress(f"published {table.name}: {rows:,} rows")
     connection.execute("detach published")
     return described
+
+
+def _schema_hash(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+    """Changes when a column comes, goes, moves, or takes another name or type."""
+    columns = connection.execute(f'describe published.marts."{table}"').fetchall()
+    told = ",".join(f"{name} {data_type}" for name, data_type, *_ in columns)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _write_contacts(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,11 +35,6 @@ class PublishedTable:
     key: str | None = None
     references: tuple[str, ...] = ()
     expressions: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def schema_hash(self) -> str:
-        """Changes when a column comes, goes or moves."""
-        return hashlib.sha256(",".join(self.columns).encode()).hexdigest()[:16]
 
     @property
     def selected(self) -> str:

@@ -85,11 +85,14 @@ def test_true_keys_of_employees_are_left_out(current: Path) -> None:
         assert not [c for c in columns if c.endswith(("owner_employee_key", "talker_employee_key"))]
 
 
-def test_files_are_readable_by_owner_and_group_only(current: Path) -> None:
-    for path in (current.parent, current, *current.rglob("*")):
-        mode = 0o750 if path.is_dir() else 0o640
-        if not path.is_symlink():
-            assert stat.S_IMODE(path.stat().st_mode) == mode, path.name
+def test_all_data_are_readable_by_owner_and_group_only(demo_run: DemoRun, current: Path) -> None:
+    root = demo_run.settings.data_dir
+    seen = [path for path in (root.parent, root, *root.rglob("*")) if not path.is_symlink()]
+    assert {demo_run.settings.warehouse, current / "manifest.json", demo_run.store} <= set(seen)
+    for path in seen:
+        # Keys are for whoever runs the pipeline alone.
+        wanted = 0o750 if path.is_dir() else 0o600 if path.suffix == ".key" else 0o640
+        assert stat.S_IMODE(path.stat().st_mode) == wanted, path.relative_to(root.parent)
 
 
 TABLES = (PublishedTable("marts", "dim_dates", ("date_day",), ()),)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from dagster import AssetKey, Failure, materialize
 from pydantic import SecretStr
@@ -17,9 +22,12 @@ from orchestration.assets.publish import publish_assets
 from orchestration.manifest import read_manifest
 from orchestration.publishing.postgres import connect
 from orchestration.resources import Warehouse
-from orchestration.settings import Settings
+from orchestration.settings import PROJECT_DIR, Settings
 from tests.conftest import DemoRun
 from tests.support import servers
+
+UNCHECKED = "no_line_is_shared"
+WHY = "Rules of the telephony can't be checked: no extensions were read."
 
 
 @dataclass(frozen=True)
@@ -68,6 +76,11 @@ def published(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> It
                 "select min(issue_key) from marts.fct_data_quality_issues where closed_at is null) "
                 "returning rule_id, source_key, record_id"
             ).fetchall()
+            connection.execute(
+                "update raw_derived.check_outcomes set has_passed = false, offenders_count = 0, "
+                "sentence = ? where check_name = ?",
+                [WHY, UNCHECKED],
+            )
         made = Published(settings, read_manifest(demo_run.settings), accepted, {}, {})
         result = made.materialise("published_files", "published_postgres")
         assert result.success
@@ -89,6 +102,57 @@ def test_the_manifest_names_what_was_accepted(published: Published) -> None:
             "why": "Moved next week",
         }
     ]
+
+
+def test_the_manifest_tells_what_warned_from_what_was_not_checked(published: Published) -> None:
+    checks = published.said["checks"]
+    assert set(checks) == {"passed", "warned", "not_checked", "accepted"}
+    assert checks["not_checked"] == {UNCHECKED: WHY}
+    # By the findings themselves; the checks were judged before one of them was accepted.
+    with duckdb.connect(str(published.settings.warehouse), read_only=True) as connection:
+        names = dict(
+            connection.execute("select rule_id, rule_name from seeds.data_quality_rules").fetchall()
+        )
+        found = Counter(
+            names[rule]
+            for rule, closed_at in connection.execute(
+                "select rule_id, closed_at from marts.fct_data_quality_issues"
+            ).fetchall()
+            if closed_at is None
+        )
+    del found[UNCHECKED]
+    assert checks["warned"] == found
+    fates = [*checks["passed"], *checks["warned"], *checks["not_checked"]]
+    assert len(set(fates)) == len(fates) > 150
+    assert set(names.values()) <= set(fates)
+
+
+def test_the_manifest_says_what_the_files_are_and_of_which_revision(published: Published) -> None:
+    said, current = published.said, published.settings.published_dir / "current"
+    revision = (PROJECT_DIR / ".git").exists() and subprocess.check_output(
+        ["git", "rev-parse", "HEAD"], cwd=PROJECT_DIR, text=True
+    ).strip()
+    assert said["git_revision"] == (revision or None)
+    assert (said["generation"], said["company"], said["build_number"]) == (1, "demo", 1)
+    assert {path.stem for path in current.glob("*.parquet")} == {
+        table["name"] for table in said["tables"]
+    }
+    for table in said["tables"]:
+        file = pq.ParquetFile(current / f"{table['name']}.parquet")
+        assert table["rows"] == file.metadata.num_rows, table["name"]
+        told = ",".join(f"{one.name} {_sql_type(one.type)}" for one in file.schema_arrow)
+        expected = hashlib.sha256(told.encode()).hexdigest()[:16]
+        assert table["schema_hash"] == expected, table["name"]
+
+
+def _sql_type(kind: pa.DataType) -> str:
+    if pa.types.is_decimal(kind):
+        return f"DECIMAL({kind.precision},{kind.scale})"
+    names = {
+        "int32": "INTEGER", "int64": "BIGINT", "double": "DOUBLE", "bool": "BOOLEAN",
+        "string": "VARCHAR", "date32[day]": "DATE", "timestamp[us]": "TIMESTAMP",
+    }  # fmt: skip
+    return names[str(kind)]
 
 
 def test_postgresql_holds_what_the_files_hold(published: Published) -> None:
@@ -137,3 +201,49 @@ def test_files_of_an_older_build_are_not_put_into_postgresql(published: Publishe
             published.materialise("published_postgres")
     finally:
         path.write_text(before)
+
+
+def _generations(published: Published) -> tuple[set[int], set[int]]:
+    """What any table shows: of the files that are current, and of PostgreSQL."""
+    current = published.settings.published_dir / "current"
+    said = json.loads((current / "manifest.json").read_text())
+    shown = " union ".join(f"select generation from marts.{one['name']}" for one in said["tables"])
+    address = published.settings.postgres_address.get_secret_value()
+    with duckdb.connect(str(current / "marts_demo.duckdb"), read_only=True) as files:
+        of_files = {row[0] for row in files.execute(shown).fetchall()} | {said["generation"]}
+    with connect(address) as postgres:
+        return of_files, {row[0] for row in postgres.execute(shown).fetchall()}
+
+
+@pytest.fixture
+def closed(published: Published) -> Iterator[str]:
+    """A blocking check that has failed on the build that is published."""
+    warehouse = str(published.settings.warehouse)
+    change = "update raw_derived.check_outcomes set has_passed = ?, offenders_count = ? "
+    of_check = "where check_name = ? and is_blocking"
+    name = "every_error_severity_dbt_test_passed"
+    with duckdb.connect(warehouse) as connection:
+        assert connection.execute(change + of_check, [False, 3, name]).fetchone() == (1,)
+    yield name
+    with duckdb.connect(warehouse) as connection:
+        connection.execute(change + of_check, [True, 0, name])
+    assert published.materialise("quality_gate").success
+
+
+def test_a_gate_that_closes_leaves_the_old_generation_behind_both_doors(
+    published: Published, closed: str
+) -> None:
+    assert _generations(published) == ({1}, {1})
+    for name, said in (
+        ("quality_gate", f"The gate is closed: nothing is published.*{closed}"),
+        ("published_files", r"gate is closed for build 1; the last publication stays"),
+        ("published_postgres", r"gate is closed for build 1; the last publication stays"),
+    ):
+        with pytest.raises(Failure, match=f"(?s){said}"):
+            published.materialise(name)
+    assert _generations(published) == ({1}, {1})
+    folder = published.settings.published_dir
+    assert sorted(path.name for path in folder.iterdir()) == ["current", "gen-1"]
+    with connect(published.settings.postgres_address.get_secret_value()) as postgres:
+        schemas = postgres.execute("select nspname from pg_namespace where nspname ~ '^marts'")
+        assert {name for (name,) in schemas.fetchall()} == {"marts", "marts_contacts"}
