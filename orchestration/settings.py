@@ -10,6 +10,8 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_DIR = Path(__file__).resolve().parents[1]
+LARGE_WAREHOUSE_BYTES = 2 * 1024**3
+"""From here on dbt builds its models one after the other."""
 
 
 class Settings(BaseSettings):
@@ -133,6 +135,16 @@ class Settings(BaseSettings):
         """Held by whoever writes the warehouse."""
         return self.data_dir / "warehouse.lock"
 
+    @property
+    def models_at_once(self) -> int:
+        """How many models dbt builds side by side: one where the warehouse is large.
+
+        DuckDB does not share its memory out between queries: of two large ones either may find none
+        left to spill with. Alone each has all of it, and all threads.
+        """
+        large = self.warehouse.exists() and self.warehouse.stat().st_size > LARGE_WAREHOUSE_BYTES
+        return 1 if large else self.threads
+
     def dbt_environment(self) -> Mapping[str, str]:
         """What profiles.yml reads, so that every dbt call works on this company's warehouse."""
         return {
@@ -140,6 +152,7 @@ class Settings(BaseSettings):
             "CALLFUNNEL_TEMP_DIR": str(self.temp_dir),
             "CALLFUNNEL_MEMORY_LIMIT": self.memory_limit,
             "CALLFUNNEL_THREADS": str(self.threads),
+            "CALLFUNNEL_MODELS_AT_ONCE": str(self.models_at_once),
             "DBT_TARGET_PATH": str(self.dbt_target_dir),
             "DBT_LOG_PATH": str(self.dbt_target_dir),
             "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",

@@ -1299,7 +1299,7 @@ def test_an_unknown_employee_of_the_file_is_told_where_users_can_be_listed(
         "select source_key, entity, record_id, is_blocking "
         "from marts.fct_data_quality_issues where rule_id = 'RULES'",
     )
-    assert found == [("amocrm:users", "employees.csv", "line 4", False)]
+    assert found == [("amocrm:users", "employees.csv", "employee_id 404", False)]
 
 
 @pytest.fixture(scope="module")
@@ -1328,7 +1328,10 @@ def test_other_rules_are_checked_without_an_administrators_rights(
     judged: Mapping[str, Outcome],
 ) -> None:
     saying = {rule for rule, found in judged.items() if "Cannot be checked" in found.sentence}
-    assert saying == {"Q1", "Q2", "Q3"}
+    # Q4 and Q5 are checked but for what nobody tells: users, and rows that no sweep has counted.
+    assert saying == {"Q1", "Q2", "Q3", "Q4", "Q5"}
+    assert "whether users are missing" in judged["Q4"].sentence
+    assert "how many rows it has of" in judged["Q5"].sentence
     assert judged["Q5"].has_passed
 
 

@@ -21,6 +21,8 @@ from tests.support.faults.world import World
 
 _EXTRACT, _PIPELINE = "dlt.extract.extract:Extract", "dlt.pipeline.pipeline:Pipeline"
 _LOAD = "dlt.load.load:Load"
+# A call per job: how often a load looks for finished ones depends on how fast the machine is.
+_STORAGE = "dlt.common.storages.load_package:PackageStorage"
 _DEATHS: Mapping[str, Death] = {
     "before an extracted package counts": Death(f"{_EXTRACT}.commit_packages", 1, "before"),
     "after an extracted package counts": Death(f"{_EXTRACT}.commit_packages", 1, "after"),
@@ -30,8 +32,8 @@ _DEATHS: Mapping[str, Death] = {
     "before tables are made": Death(f"{_LOAD}.load_single_package", 1, "before"),
     "between tables": Death(f"{_LOAD}.submit_job", 4, "after"),
     "after the first jobs": Death(f"{_LOAD}.complete_jobs", 1, "after"),
-    "between jobs": Death(f"{_LOAD}.complete_jobs", 3, "after"),
-    "late between jobs": Death(f"{_LOAD}.complete_jobs", 6, "after"),
+    "between jobs": Death(f"{_STORAGE}.complete_job", 3, "after"),
+    "late between jobs": Death(f"{_STORAGE}.complete_job", 6, "after"),
     "before a package is complete": Death(f"{_LOAD}.complete_package", 1, "before"),
     "after a package is complete": Death(f"{_LOAD}.complete_package", 1, "after"),
     "before the sweep": Death("sources.loading:_sweep", 1, "before"),
