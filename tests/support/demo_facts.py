@@ -13,8 +13,9 @@ from tests.support.companies import warehouse
 MAIN = "bitrix24:main"
 TABLES = (
     "dim_cards", "dim_dates", "dim_employees", "dim_pipelines", "dim_sellers", "dim_stages",
-    "fct_calls", "fct_deadline_moves", "fct_deal_closes", "fct_deals", "fct_leads", "fct_payments",
-    "fct_requests", "fct_stage_visits", "fct_tasks", "fct_touches",
+    "fct_calls", "fct_crm_actions", "fct_deadline_moves", "fct_deal_closes", "fct_deals",
+    "fct_leads", "fct_messages", "fct_open_pipeline", "fct_payments", "fct_requests",
+    "fct_stage_visits", "fct_tasks", "fct_touches",
 )  # fmt: skip
 
 Ask = Callable[[str], list[dict[str, Any]]]

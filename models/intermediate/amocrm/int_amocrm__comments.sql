@@ -1,6 +1,8 @@
 -- Comments on leads, up to the cut.
 {{ config(materialized='view') }}
 
+{% set text = json_path_text('notes.params', '$.text') %}
+
 with notes as (
     select * from {{ ref('stg_amocrm__notes') }}
     where note_type = 'common' and entity_type = 'leads'
@@ -17,8 +19,8 @@ select
     notes.entity_id as card_id,
     notes.created_by_id as employee_id,
     notes.created_at as written_at,
-    length(trim({{ json_path_text('notes.params', '$.text') }})) as text_length,
-    {{ hash_key(["lower(trim(" ~ json_path_text('notes.params', '$.text') ~ "))"]) }} as text_key
+    length({{ stripped(text) }}) as text_length,
+    {{ hash_key(['lower(' ~ stripped(text) ~ ')']) }} as text_key
 from notes
 inner join connections
     on notes.source_key = connections.source_key

@@ -16,8 +16,8 @@ select
     timeline_comments.card_id,
     timeline_comments.created_by_id as employee_id,
     timeline_comments.created_at as written_at,
-    length(trim(timeline_comments.comment_text)) as text_length,
-    {{ hash_key(['lower(trim(timeline_comments.comment_text))']) }} as text_key
+    length({{ stripped('timeline_comments.comment_text') }}) as text_length,
+    {{ hash_key(['lower(' ~ stripped('timeline_comments.comment_text') ~ ')']) }} as text_key
 from timeline_comments
 inner join connections
     on timeline_comments.source_key = connections.source_key

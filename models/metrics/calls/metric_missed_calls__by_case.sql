@@ -56,6 +56,12 @@ told as (
     cross join rules
 ),
 
+parties as (
+    select distinct party_key
+    from told
+    where is_missed and party_key is not null
+),
+
 -- Contacts so far number the cases of a party. Of calls in one second the missed come first: what
 -- was missed in the second of a contact was followed by it.
 ordered as (
@@ -67,7 +73,7 @@ ordered as (
             rows between unbounded preceding and current row
         ) - is_contact::integer as contacts_before
     from told
-    where party_key is not null
+    where party_key in (select parties.party_key from parties)
 ),
 
 known_cases as (
@@ -123,18 +129,23 @@ cases as (
 
 missed as (
     select
-        told.call_key,
-        told.started_on,
-        told.reporting_employee_key,
-        told.is_on_shared_line,
-        coalesce(cases_of_party.first_call_key, told.call_key) as first_call_key
+        ordered.call_key,
+        ordered.reporting_employee_key,
+        ordered.is_on_shared_line,
+        known_cases.first_call_key
+    from ordered
+    inner join known_cases
+        on ordered.party_key = known_cases.party_key
+        and ordered.contacts_before = known_cases.contacts_before
+    where ordered.is_missed
+    union all
+    select
+        call_key,
+        reporting_employee_key,
+        is_on_shared_line,
+        call_key as first_call_key
     from told
-    left join ordered
-        on told.call_key = ordered.call_key
-    left join known_cases as cases_of_party
-        on ordered.party_key = cases_of_party.party_key
-        and ordered.contacts_before = cases_of_party.contacts_before
-    where told.is_missed
+    where party_key is null and is_missed
 ),
 
 -- Everybody whom a call of the case rang: as its legs say, and as the CRM's row does.

@@ -1,5 +1,5 @@
 -- R14: weighted actions per working day of each seller, the team's median being 100. In a team of
--- fewer than four the own mean of the three months before is 100.
+-- fewer than four the own mean of the three full months before is 100.
 with activity as (
     select * from {{ ref('metric_employee_activity__by_day') }}
 ),
@@ -42,6 +42,8 @@ working as (
     select
         days_of_sellers.employee_key,
         dates.month_start_on,
+        -- Only the month in which somebody began can be part of one, before the present one.
+        min(days_of_sellers.date_day) = dates.month_start_on as is_from_first_day,
         count(*) filter (where dates.is_working_day and absent_days.date_day is null)
             as working_days_count
     from days_of_sellers
@@ -71,6 +73,7 @@ rated as (
         sellers.department_name,
         working.month_start_on,
         working.working_days_count,
+        working.is_from_first_day,
         coalesce(points.activity_points, 0) as activity_points,
         coalesce(points.activity_points, 0) / nullif(working.working_days_count, 0)
             as points_per_working_day
@@ -87,8 +90,9 @@ compared as (
         *,
         count(points_per_working_day) over team as team_sellers_count,
         median(points_per_working_day) over team as team_median,
-        count(points_per_working_day) over own_past as own_months_count,
-        avg(points_per_working_day) over own_past as own_mean
+        count(points_per_working_day) filter (where is_from_first_day) over own_past
+            as own_months_count,
+        avg(points_per_working_day) filter (where is_from_first_day) over own_past as own_mean
     from rated
     window
         team as (partition by department_name, month_start_on),

@@ -32,6 +32,15 @@ employees as (
     select * from {{ ref('dim_employees') }}
 ),
 
+stock as (
+    select * from {{ ref('fct_open_pipeline') }}
+),
+
+pipelines as (
+    select * from {{ ref('dim_pipelines') }}
+    where pipeline_role in ('sales', 'setter')
+),
+
 open_stages as (
     select
         stage_key,
@@ -53,6 +62,8 @@ call_days as (
         count(*) filter (where calls.direction = 'outbound') as outbound_count,
         count(*) filter (where calls.is_answered) as answered_count,
         count(*) filter (where calls.is_successful) as successful_count,
+        count(*) filter (where calls.direction = 'outbound' and not calls.is_answered)
+            as unanswered_outbound_count,
         sum(calls.talk_seconds) as talk_seconds,
         sum(calls.talk_seconds) filter (where open_stages.third = 1) as first_third_talk_seconds,
         sum(calls.talk_seconds) filter (where open_stages.third = 2) as middle_third_talk_seconds,
@@ -117,6 +128,19 @@ touch_days as (
     group by source_key, touched_on, reporting_employee_key
 ),
 
+held as (
+    select
+        stock.source_key,
+        stock.stock_on as active_on,
+        stock.reporting_employee_key,
+        sum(stock.open_deals_count) as open_deals_count
+    from stock
+    inner join pipelines
+        on stock.pipeline_key = pipelines.pipeline_key
+    group by stock.source_key, stock.stock_on, stock.reporting_employee_key
+),
+
+-- A call that came in and that nobody picked up is nothing that the person did.
 recorded as (
     select
         source_key,
@@ -124,6 +148,7 @@ recorded as (
         reporting_employee_key,
         started_at as acted_at
     from calls
+    where is_answered or direction = 'outbound'
     union all
     select
         source_key,
@@ -166,6 +191,12 @@ days as (
         source_key,
         active_on,
         reporting_employee_key
+    from call_days
+    union
+    select
+        source_key,
+        active_on,
+        reporting_employee_key
     from message_days
     union
     select
@@ -185,6 +216,7 @@ counted as (
         coalesce(call_days.outbound_count, 0) as outbound_count,
         coalesce(call_days.answered_count, 0) as answered_count,
         coalesce(call_days.successful_count, 0) as successful_count,
+        coalesce(call_days.unanswered_outbound_count, 0) as unanswered_outbound_count,
         coalesce(call_days.talk_seconds, 0) as talk_seconds,
         coalesce(call_days.first_third_talk_seconds, 0) as first_third_talk_seconds,
         coalesce(call_days.middle_third_talk_seconds, 0) as middle_third_talk_seconds,
@@ -198,10 +230,23 @@ counted as (
         coalesce(action_days.comments_count, 0) as comments_count,
         coalesce(action_days.changed_cards_count, 0) as changed_cards_count,
         coalesce(touch_days.touches_count, 0) as touches_count,
+        -- Of former employees, on all days, the stock stands under one name, not under theirs.
+        case
+            when employees.employee_kind = 'person' and employees.former_from_on is null
+                then coalesce(held.open_deals_count, 0)
+        end as open_deals_count,
+        employees.employee_name,
+        employees.department_name,
         bounds.first_action_at,
         bounds.last_action_at,
         bounds.longest_pause_seconds
     from days
+    inner join employees
+        on days.reporting_employee_key = employees.employee_key
+    left join held
+        on days.source_key = held.source_key
+        and days.active_on = held.active_on
+        and days.reporting_employee_key = held.reporting_employee_key
     left join call_days
         on days.source_key = call_days.source_key
         and days.active_on = call_days.active_on
@@ -230,8 +275,8 @@ select
     counted.source_key,
     counted.active_on,
     counted.reporting_employee_key,
-    employees.employee_name,
-    employees.department_name,
+    counted.employee_name,
+    counted.department_name,
     counted.calls_count::bigint as calls_count,
     counted.inbound_count::bigint as inbound_count,
     counted.outbound_count::bigint as outbound_count,
@@ -251,20 +296,20 @@ select
     counted.comments_count::bigint as comments_count,
     counted.changed_cards_count::bigint as changed_cards_count,
     counted.touches_count::bigint as touches_count,
+    counted.open_deals_count::bigint as open_deals_count,
+    (counted.touches_count / nullif(counted.open_deals_count, 0))::double as touches_per_open_deal,
     counted.first_action_at,
     counted.last_action_at,
     counted.longest_pause_seconds::double as longest_pause_seconds,
     -- SPEC R14: 3 a successful call, 1 another answered one, 0.3 an attempt, 1 a message, 5 a
-    -- meeting, 1 a task, 1 a move forward.
+    -- meeting, 1 a task, 1 a move forward. Attempts go out: a missed call earns nobody anything.
     (
         3 * counted.successful_count
         + (counted.answered_count - counted.successful_count)
-        + 0.3 * (counted.calls_count - counted.answered_count)
+        + 0.3 * counted.unanswered_outbound_count
         + counted.emails_count + counted.chats_count
         + 5 * counted.meetings_count
         + counted.tasks_done_count
         + counted.forward_moves_count
     )::decimal(18, 1)::double as activity_points
 from counted
-inner join employees
-    on counted.reporting_employee_key = employees.employee_key
