@@ -53,8 +53,9 @@ class Outcome:
         is_blocking: a failure stops publishing.
         offenders_count: how many records offend, all of them.
         sentence: what it says, in words.
-        offenders: the first of them: record, culprit (who is to mend it), sentence, link, since;
-            without phones and e-mails, for they are shown to whoever may look at a run.
+        offenders: the first of them: record, culprit (whom it names), owner (who is to mend it),
+            sentence, link, since; without phones and e-mails, for they are shown to whoever may
+            look at a run.
         accepted_count: further ones that a person has taken on (accepted_findings.csv).
     """
 
@@ -66,6 +67,11 @@ class Outcome:
     sentence: str
     offenders: tuple[Mapping[str, Any], ...] = ()
     accepted_count: int = 0
+
+    @property
+    def was_checked(self) -> bool:
+        """Whether there was anything to judge by: what can't be checked names no offender."""
+        return self.has_passed or self.offenders_count > 0
 
 
 def build_number(connection: duckdb.DuckDBPyConnection) -> int:
@@ -103,7 +109,8 @@ def outcomes(connection: duckdb.DuckDBPyConnection) -> tuple[Outcome, ...]:
 
     Returns:
         One outcome per rule of `data_quality_rules`, per boundary and per published table. A rule
-        that can't be checked has not passed, and says so.
+        that can't be checked has not passed, and says so; one that can't be checked in part says
+        so too, and passes by the rest.
     """
     number = build_number(connection)
     failures = _failures(connection, number)
@@ -142,14 +149,15 @@ def accepted_findings(connection: duckdb.DuckDBPyConnection) -> list[dict[str, A
     """Open findings of the newest build that a person has taken on (accepted_findings.csv).
 
     Returns:
-        Rows of rule, connection, record, until_on, who and why.
+        Rows of rule, connection, entity, record, until_on, who and why.
     """
     rows = connection.execute(
-        "select rule_id, source_key, record_id, accepted_until_on, accepted_by, accepted_reason "
+        "select rule_id, source_key, entity, record_id, accepted_until_on, accepted_by, "
+        "accepted_reason "
         "from marts.fct_data_quality_issues where closed_at is null and is_accepted "
-        "order by rule_id, source_key, record_id"
+        "order by rule_id, source_key, entity, record_id"
     ).fetchall()
-    names = ("rule", "connection", "record", "until_on", "who", "why")
+    names = ("rule", "connection", "entity", "record", "until_on", "who", "why")
     return [
         {
             name: value.isoformat() if isinstance(value, dt.date) else value
@@ -167,17 +175,19 @@ def _read(row: tuple[Any, ...]) -> Outcome:
 
 def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
     rules = connection.execute(
-        "select rules.rule_id, rules.rule_name, rules.severity, rules.is_blocking, texts.remedy "
+        "select rules.rule_id, rules.rule_name, rules.severity, rules.is_blocking, texts.title, "
+        "texts.remedy "
         "from seeds.data_quality_rules as rules "
         "inner join seeds.data_quality_texts as texts on rules.rule_id = texts.rule_id "
         "inner join raw_company.rules as company on texts.language = company.language"
     ).fetchall()
-    unchecked: dict[str, str] = dict(
-        connection.execute(
-            "select rule_id, string_agg(sentence, ' ' order by source_key) "
+    unchecked: dict[str, tuple[str, bool]] = {
+        rule_id: (sentences, is_whole_rule)
+        for rule_id, sentences, is_whole_rule in connection.execute(
+            "select rule_id, string_agg(sentence, ' ' order by source_key), bool_or(is_whole_rule) "
             "from intermediate.int_unchecked_rules group by rule_id"
         ).fetchall()
-    )
+    }
     counts: dict[str, tuple[int, int]] = {
         rule_id: (offenders, accepted)
         for rule_id, offenders, accepted in connection.execute(
@@ -187,11 +197,10 @@ def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
         ).fetchall()
     }
     found = []
-    for rule_id, name, severity, is_blocking, remedy in rules:
+    for rule_id, name, severity, is_blocking, title, remedy in rules:
         count, accepted = counts.get(rule_id, (0, 0))
         rows = connection.execute(
-            "select record_id, coalesce(responsible_name, culprit_name), sentence, card_url, "
-            "first_seen_at "
+            "select record_id, culprit_name, responsible_name, sentence, card_url, first_seen_at "
             "from marts.fct_data_quality_issues "
             "where rule_id = ? and closed_at is null and not is_accepted "
             "order by entity, try_cast(record_id as bigint), record_id limit ?",
@@ -201,18 +210,19 @@ def _rules(connection: duckdb.DuckDBPyConnection) -> list[Outcome]:
             {
                 "record": record,
                 "culprit": culprit and without_contacts(culprit),
+                "owner": owner and without_contacts(owner),
                 "sentence": without_contacts(sentence),
                 "link": link,
             }
             | {"since": f"{since:%Y-%m-%d}"}
-            for record, culprit, sentence, link, since in rows
+            for record, culprit, owner, sentence, link, since in rows
         )
-        missing = unchecked.get(rule_id)
-        if missing and not count:
+        missing, is_whole_rule = unchecked.get(rule_id, ("", False))
+        if is_whole_rule and not count:
             # Not passed, but no offence either: it warns and stops nothing.
             found.append(Outcome(name, False, "warn", False, 0, missing, accepted_count=accepted))
             continue
-        sentence = f"{remedy}. {missing}" if missing else f"{remedy}."
+        sentence = f"{remedy if count else title}. {missing}".rstrip()
         found.append(
             Outcome(name, is_blocking, severity, count == 0, count, sentence, offenders, accepted)
         )
@@ -235,6 +245,7 @@ def _boundary_outcome(boundary: Boundary, failures: Mapping[str, float]) -> Outc
         {
             "record": f"{boundary.schema}.{boundary.table}: {column}",
             "culprit": None,
+            "owner": None,
             "sentence": f"Expected that {says[column]}; {column} is {observed:g}.",
             "link": None,
         }

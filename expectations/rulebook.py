@@ -23,7 +23,8 @@ _INTRO = (
     "- **Checks**: one asset check per rule, on the table it guards, with the first offenders in "
     "its metadata.\n"
     "- **Gate**: rules marked *blocks* stop publishing until they are mended or accepted in "
-    "`accepted_findings.csv`; the others warn.\n"
+    "`accepted_findings.csv`; the others warn. Suites that block and dbt's own tests stop it too, "
+    "and nobody can accept them: they speak of the load and of our arithmetic, not of a record.\n"
     "- What can't be checked says so, and counts neither as passed nor as a breach.\n"
 )
 

@@ -376,7 +376,8 @@ def metabase(
     language: Annotated[str | None, typer.Option(help="en, ru or uk; none: the company's")] = None,
 ) -> None:
     """Set up Metabase: names, keys and types of the tables, a dashboard for every reader."""
-    from orchestration.bi.metabase import Client, set_up
+    from orchestration.bi.metabase import set_up
+    from orchestration.bi.metabase_client import Client
     from orchestration.bi.model import read_bi_model
 
     with _sentences():

@@ -23,8 +23,23 @@ sentences as (
     select * from {{ ref('finding_sentences') }}
 ),
 
+-- Of two lines that mean the same record the one that names the entity counts.
 accepted as (
-    select * from {{ ref('stg_company__accepted_findings') }}
+    select
+        findings.issue_key,
+        lines.accepted_until_on,
+        lines.accepted_by,
+        lines.accepted_reason
+    from findings
+    inner join {{ ref('stg_company__accepted_findings') }} as lines
+        on findings.rule_id = lines.rule_id
+        and findings.source_key = lines.source_key
+        and findings.record_id = lines.record_id
+        and findings.entity = coalesce(lines.entity, findings.entity)
+    qualify row_number() over (
+        partition by findings.issue_key
+        order by lines.entity nulls last
+    ) = 1
 ),
 
 company_rules as (
@@ -171,6 +186,4 @@ left join responsible
 left join employees as responsible_employees
     on responsible.responsible_employee_key = responsible_employees.employee_key
 left join accepted
-    on issues.rule_id = accepted.rule_id
-    and issues.source_key = accepted.source_key
-    and issues.record_id = accepted.record_id
+    on issues.issue_key = accepted.issue_key

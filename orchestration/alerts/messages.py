@@ -15,6 +15,7 @@ ITEMS_SHOWN = 10
 PEOPLE_SHOWN = 5
 SENTENCE_LENGTH = 280
 """Ten of them and their links stay below Telegram's 4,096 characters."""
+LINES_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -109,5 +110,9 @@ class Teller:
 
 
 def _shortened(sentence: str) -> str:
-    told = " ".join(sentence.split())
-    return told if len(told) <= SENTENCE_LENGTH else f"{told[: SENTENCE_LENGTH - 1]}…"
+    """Each line by itself: of a closed gate's reasons none may hide the next."""
+    lines = [" ".join(line.split()) for line in sentence.splitlines() if line.strip()]
+    return " ".join(
+        told if len(told) <= SENTENCE_LENGTH else f"{told[: SENTENCE_LENGTH - 1]}…"
+        for told in lines[:LINES_SHOWN]
+    )

@@ -38,7 +38,8 @@ GUARDED: Mapping[str, tuple[str, str]] = {
 
 _OFFENDERS = TableSchema(
     columns=[
-        TableColumn(name, "string") for name in ("record", "culprit", "sentence", "link", "since")
+        TableColumn(name, "string")
+        for name in ("record", "culprit", "owner", "sentence", "link", "since")
     ]
 )
 

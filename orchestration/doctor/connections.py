@@ -172,7 +172,12 @@ def _reached(
 
 def _is_administrator(item: str, *, is_it: bool) -> Finding:
     if is_it:
-        return Finding(item, "ok", "an administrator's: it sees all pipelines, users and calls")
+        return Finding(
+            item,
+            "ok",
+            "an administrator's: it may see all pipelines, users and calls (by its role: nothing "
+            "was counted)",
+        )
     return Finding(
         item,
         "warning",

@@ -110,6 +110,7 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         [
             pa.field("rule", _TEXT),
             pa.field("source_key", _TEXT),
+            pa.field("entity", _TEXT),
             pa.field("record", _TEXT),
             pa.field("until_on", pa.date32()),
             pa.field("who", _TEXT),

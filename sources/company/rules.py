@@ -589,12 +589,15 @@ class DepartmentHeadRow(_ConnectionRow):
 class AcceptedFindingRow(_CsvRow):
     """`accepted_findings.csv`: a finding that a person has looked at and takes on until a day."""
 
-    key_columns = ("rule", "connection", "record")
+    key_columns = ("rule", "connection", "entity", "record")
+    optional_columns = ("entity",)
     connects_to = "any"
 
     rule: Annotated[str, AfterValidator(_known_rule)]
     connection: _OptionalText
     """Empty: what is of no single connection."""
+    entity: _OptionalText = None
+    """As the register names it; empty: whatever the record is."""
     record: str = Field(min_length=1)
     """As the register names it (`record_id`)."""
     until_on: dt.date

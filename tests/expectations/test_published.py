@@ -9,15 +9,24 @@ from typing import Any
 
 import duckdb
 import pytest
-from dagster import AssetCheckKey, AssetKey, DagsterInstance
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckKey,
+    AssetCheckSeverity,
+    AssetKey,
+    DagsterInstance,
+    TableMetadataValue,
+)
 
 from expectations.data_docs import BUILDS_KEPT, data_docs_page, write_data_docs
+from expectations.outcomes import OFFENDERS_SHOWN
 from expectations.place import NoManifest, Place, place_of
 from expectations.runner import Judgement, failed_bounds, judge
 from expectations.suites.boundary import Bound, Boundary
 from expectations.suites.published import check_name, published_boundaries
 from orchestration.publishing.tables import published_tables
 from tests.conftest import DemoRun
+from tests.support.companies import asked
 
 COLUMNS = {
     "dim_employees": {
@@ -189,18 +198,66 @@ def test_a_check_leads_to_its_page(demo_run: DemoRun) -> None:
         # A rule, which has no page of its own.
         (("marts", "fct_deals"), "every_won_deal_has_an_amount"): "index",
     }
-    with DagsterInstance.from_config(str(demo_run.dagster_home)) as instance:
-        for (table, name), page in expected.items():
-            key = AssetCheckKey(AssetKey(["demo", *table]), name)
-            record = instance.get_latest_asset_check_evaluation_record(key)
-            assert record is not None
-            assert record.event is not None
-            assert record.event.dagster_event is not None
-            told = record.event.dagster_event.asset_check_evaluation_data.metadata
-            path = Path(str(told["data_docs_path"].value))
-            assert path.relative_to(path.parents[1]) == Path("build-1") / f"{page}.html"
-            assert str(told["data_docs"].value) == path.as_uri()
+    for (table, name), page in expected.items():
+        told = evaluation(demo_run, table, name).metadata
+        path = Path(str(told["data_docs_path"].value))
+        assert path.relative_to(path.parents[1]) == Path("build-1") / f"{page}.html"
+        assert str(told["data_docs"].value) == path.as_uri()
     assert data_docs_page(place.data_docs, 1).exists()
+
+
+def evaluation(demo_run: DemoRun, table: tuple[str, str], name: str) -> AssetCheckEvaluation:
+    """What Dagster keeps of the newest evaluation of a check."""
+    with DagsterInstance.from_config(str(demo_run.dagster_home)) as instance:
+        key = AssetCheckKey(AssetKey(["demo", *table]), name)
+        record = instance.get_latest_asset_check_evaluation_record(key)
+    assert record is not None
+    assert record.event is not None
+    assert record.event.dagster_event is not None
+    return record.event.dagster_event.asset_check_evaluation_data
+
+
+def test_a_failed_check_shows_its_first_offenders_and_counts_all(demo_run: DemoRun) -> None:
+    told = evaluation(demo_run, ("marts", "fct_tasks"), "no_closed_card_has_open_tasks")
+    found = asked(
+        demo_run.settings,
+        "select record_id, coalesce(culprit_name, ''), coalesce(responsible_name, ''), card_url, "
+        "remedy || '.' from marts.fct_data_quality_issues "
+        "where rule_id = 'Q20' and closed_at is null",
+    )
+    assert len(found) > OFFENDERS_SHOWN, "the demo company has too few to see the cap"
+    table = told.metadata["offenders"]
+    assert isinstance(table, TableMetadataValue)
+    rows = [record.data for record in table.records]
+    assert (told.metadata["offenders_count"].value, len(rows)) == (len(found), OFFENDERS_SHOWN)
+    assert (told.passed, told.severity) == (False, AssetCheckSeverity.WARN)
+    assert told.description == found[0][4]
+    known = {one[:4] for one in found}
+    assert {(one["record"], one["culprit"], one["owner"], one["link"]) for one in rows} <= known
+    assert all(str(one["link"]).startswith("http") and one["sentence"] for one in rows)
+
+
+def test_a_check_tells_whom_it_names_from_who_is_to_mend_it(demo_run: DemoRun) -> None:
+    told = evaluation(
+        demo_run, ("marts", "fct_deals"), "no_open_card_belongs_to_a_dismissed_employee"
+    )
+    table = told.metadata["offenders"]
+    assert isinstance(table, TableMetadataValue)
+    people = {(one.data["culprit"], one.data["owner"]) for one in table.records}
+    # Two who have left, and the head of their department (sources/demo).
+    assert people == {
+        ("Сергей Ковалёв", "Дмитрий Лебедев"),
+        ("Алексей Карпов", "Дмитрий Лебедев"),
+    }
+
+
+def test_a_blocking_check_is_an_error_and_says_what_holds(demo_run: DemoRun) -> None:
+    told = evaluation(demo_run, ("marts", "fct_deals"), "source_raw_and_marts_hold_the_same_rows")
+    assert (told.passed, told.severity) == (True, AssetCheckSeverity.ERROR)
+    assert told.metadata["offenders_count"].value == 0
+    # In the demo company's language; lists without a count are named.
+    assert (told.description or "").startswith("В источнике")
+    assert "нельзя проверить, сколько там строк: " in (told.description or "")
 
 
 def test_a_warehouse_without_its_manifest_is_not_judged(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ from orchestration.alerts.sensors import alert_sensors
 from orchestration.alerts.state import News, Over, Trouble
 from orchestration.alerts.texts import WORDS
 from orchestration.cli import app
-from orchestration.settings import Settings
+from orchestration.settings import PROJECT_DIR, Settings
 from sources.company import read_company
 from sources.masking import without_contacts
 from tests.support.companies import make_company
@@ -445,6 +445,34 @@ def test_a_long_list_is_cut_and_says_so() -> None:
     assert body.count("\n- check") == ITEMS_SHOWN
     assert f"and {99 - ITEMS_SHOWN} more" in body
     assert len(body) < 4096
+
+
+def test_no_reason_of_a_closed_gate_hides_the_next() -> None:
+    said = (
+        "The gate is closed.\nno_pipeline_is_missing: " + "x" * 400 + "\nrows_are_the_same: deals"
+    )
+    teller = Teller("Acme", "en", "UTC", "http://ui")
+    news = News(failed=[Trouble("k", "quality_gate", 0.0, "run", sentence=said)])
+    body = teller.message(news, is_of_runs=True).body
+    assert "The gate is closed. no_pipeline_is_missing: xxx" in body
+    assert "… rows_are_the_same: deals" in body
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "tgram://123456789:abcdefg_hijklmnop/12315544/",
+        "mailto://head:secret@mail.example?to=head@mycompany.example",
+        "mailtos://head:secret@mail.example?to=head@mycompany.example",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#sales",
+        "jsons://hooks.mycompany.example/callfunnel",
+    ],
+)
+def test_every_kind_of_address_in_the_documentation_is_usable(url: str) -> None:
+    (address,) = addresses_of(SecretStr(url))
+    assert problem_of(address) is None
+    page = (PROJECT_DIR / "docs" / "alerts.md").read_text(encoding="utf-8")
+    assert f"`{url.partition('://')[0]}://" in page
 
 
 def test_an_unusable_url_is_named_by_its_place_only() -> None:

@@ -85,7 +85,8 @@ def test_a_healthy_company_has_nothing_to_mend(
     assert [one.says for one in findings if one.item == "bitrix24:main"] == [
         "127.0.0.1 answers and accepts the credential, clocks agree",
         "scopes: crm, user, department, telephony, task",
-        "an administrator's: it sees all pipelines, users and calls",
+        "an administrator's: it may see all pipelines, users and calls (by its role: nothing was "
+        "counted)",
         "has the mapped fields UF_CRM_PRODUCT, UF_CRM_GRADE",
     ]
     assert SECRET not in str(findings)

@@ -151,34 +151,39 @@ users_of_loads as (
     where newest.age = 1
 ),
 
+counted_users as (
+    select
+        *,
+        count(*) filter (where is_listed_now) over (partition by source_key) as now_count,
+        count(*) filter (where was_listed_before) over (partition by source_key) as before_count
+    from users_of_loads
+),
+
+-- Each by itself: who takes on that one is missing does not take on the next.
 q4_fewer_users as (
     select
         'Q4' as rule_id,
         'fewer_users' as finding,
-        users_of_loads.source_key,
-        'users' as entity,
-        users_of_loads.source_key as record_id,
+        counted_users.source_key,
+        'user' as entity,
+        counted_users.employee_id::varchar as record_id,
         null::bigint as employee_key,
         null::varchar as card_url,
         {{ facts({
-            'record': 'users_of_loads.source_key',
-            'now': 'count(*) filter (where users_of_loads.is_listed_now)',
-            'before': 'count(*) filter (where users_of_loads.was_listed_before)',
-            'employees': "string_agg(users_of_loads.employee_name, ', ' "
-                ~ "order by users_of_loads.employee_name) filter ("
-                ~ "where not users_of_loads.is_listed_now and dismissals.employee_id is null)",
+            'employee': 'counted_users.employee_name',
+            'record': 'counted_users.employee_id',
+            'connection': 'counted_users.source_key',
+            'now': 'counted_users.now_count',
+            'before': 'counted_users.before_count',
         }) }} as facts
-    from users_of_loads
+    from counted_users
     left join dismissals
-        on users_of_loads.source_key = dismissals.source_key
-        and users_of_loads.employee_id = dismissals.employee_id
-    group by users_of_loads.source_key
-    having
-        count(*) filter (where users_of_loads.is_listed_now)
-        < count(*) filter (where users_of_loads.was_listed_before)
-        and count(*) filter (
-            where not users_of_loads.is_listed_now and dismissals.employee_id is null
-        ) > 0
+        on counted_users.source_key = dismissals.source_key
+        and counted_users.employee_id = dismissals.employee_id
+    where
+        counted_users.now_count < counted_users.before_count
+        and not counted_users.is_listed_now
+        and dismissals.employee_id is null
 ),
 
 q7_unlisted_stages as (

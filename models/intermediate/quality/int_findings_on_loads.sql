@@ -27,7 +27,7 @@ q5_unexplained_rows as (
         'rows_missing' as finding,
         source_key,
         entity,
-        source_key as record_id,
+        entity as record_id,
         null::bigint as employee_key,
         null::varchar as card_url,
         {{ facts({
@@ -50,7 +50,7 @@ unread_entities as (
         case when problem is not null then 'entity_not_read' else 'details_pending' end as finding,
         source_key,
         entity,
-        source_key as record_id,
+        entity as record_id,
         null::bigint as employee_key,
         null::varchar as card_url,
         {{ facts({
@@ -96,7 +96,7 @@ q15_few_rows as (
         'fewer_rows_than_usual' as finding,
         volumes.source_key,
         volumes.entity,
-        volumes.source_key as record_id,
+        volumes.entity as record_id,
         null::bigint as employee_key,
         null::varchar as card_url,
         {{ facts({

@@ -33,11 +33,17 @@ unknown_names as (
         'file_names_nothing' as finding,
         source_key,
         file as entity,
-        'line ' || line as record_id,
+        -- Not the line: one written above it would end this finding and begin another.
+        lacking as record_id,
         null::bigint as employee_key,
         null::varchar as card_url,
-        {{ facts({'file': 'file', 'line': 'line', 'lacking': 'lacking'}) }} as facts
+        {{ facts({
+            'file': 'file',
+            'line': "string_agg(line::varchar, ', ' order by line)",
+            'lacking': 'lacking',
+        }) }} as facts
     from unknown_in_files
+    group by source_key, file, lacking
 ),
 
 sellers_now as (

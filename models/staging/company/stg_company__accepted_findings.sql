@@ -5,6 +5,7 @@ with source as (
 select
     rule as rule_id,
     coalesce(source_key, '(all)') as source_key,
+    entity,
     record as record_id,
     until_on as accepted_until_on,
     who as accepted_by,
