@@ -37,7 +37,7 @@ class Published:
     Attributes:
         settings: of a copy of the demo company.
         manifest: dbt's.
-        accepted: rule, connection and record of a finding that somebody has accepted.
+        accepted: rule, connection, entity and record of a finding that somebody has accepted.
         said: manifest.json of the files.
         metadata: of `published_postgres`.
     """
@@ -74,7 +74,7 @@ def published(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> It
                 "accepted_until_on = date '2026-07-31', accepted_by = 'Head of sales', "
                 "accepted_reason = 'Moved next week' where issue_key = ("
                 "select min(issue_key) from marts.fct_data_quality_issues where closed_at is null) "
-                "returning rule_id, source_key, record_id"
+                "returning rule_id, source_key, entity, record_id"
             ).fetchall()
             connection.execute(
                 "update raw_derived.check_outcomes set has_passed = false, offenders_count = 0, "
@@ -91,11 +91,12 @@ def published(demo_run: DemoRun, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_the_manifest_names_what_was_accepted(published: Published) -> None:
-    rule, connection_key, record = published.accepted
+    rule, connection_key, entity, record = published.accepted
     assert published.said["checks"]["accepted"] == [
         {
             "rule": rule,
             "connection": connection_key,
+            "entity": entity,
             "record": record,
             "until_on": "2026-07-31",
             "who": "Head of sales",

@@ -432,7 +432,7 @@ def test_rules_judge_persons(company: Settings) -> None:
         ("Q3", SHOP, "105"),
         ("Q3", MAIN, "7"),
         ("Q8", OFFICE, "102"),
-        ("RULES", MAIN, "line 7"),
+        ("RULES", MAIN, "employee_id 39"),
     ]
 
 
