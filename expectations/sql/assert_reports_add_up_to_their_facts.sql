@@ -49,9 +49,15 @@ with compared as (
     union all
     select
         'talk by grade' as what,
-        (select sum(calls_count) + sum(talk_seconds) from {{ ref('metric_employee_talk__by_grade') }})
-            as reported,
-        (select count(*) + sum(talk_seconds) from {{ ref('fct_calls') }} where is_external) as held
+        (
+            select sum(calls_count) + sum(talk_seconds)
+            from {{ ref('metric_employee_talk__by_grade') }}
+        ) as reported,
+        (
+            select count(*) + sum(talk_seconds)
+            from {{ ref('fct_calls') }}
+            where is_external
+        ) as held
     union all
     select
         'losses' as what,
