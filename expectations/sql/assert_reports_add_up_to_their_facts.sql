@@ -48,6 +48,18 @@ with compared as (
         ) as held
     union all
     select
+        'talk by grade' as what,
+        (
+            select sum(calls_count) + sum(talk_seconds)
+            from {{ ref('metric_employee_talk__by_grade') }}
+        ) as reported,
+        (
+            select count(*) + sum(talk_seconds)
+            from {{ ref('fct_calls') }}
+            where is_external
+        ) as held
+    union all
+    select
         'losses' as what,
         (select sum(lost_count) from {{ ref('metric_losses__by_reason') }}) as reported,
         (

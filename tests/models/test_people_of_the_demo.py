@@ -135,6 +135,32 @@ def test_activity_by_day(days: Mapping[Day, Activity], ask: Ask) -> None:
     assert wrong == []
 
 
+def test_talk_by_grade(facts: Facts, ask: Ask) -> None:
+    """Of a card as the CRM has it now; days add up to the calls."""
+    expected: dict[tuple[Any, ...], list[int]] = {}
+    grades = {row["deal_key"]: row["client_grade"] for row in facts.tables["fct_deals"]}
+    grades |= {row["lead_key"]: row["client_grade"] for row in facts.tables["fct_leads"]}
+    for call in facts.calls:
+        grade = grades[call["card_key"]] if call["card_key"] else "(no card)"
+        key = (call["started_on"], call["reporting_employee_key"], grade)
+        sums = expected.setdefault(key, [0, 0, 0])
+        sums[0] += 1
+        sums[1] += call["is_successful"]
+        sums[2] += call["talk_seconds"] or 0
+    rows = ask("select * from metrics.metric_employee_talk__by_grade")
+    found = {
+        (row["called_on"], row["reporting_employee_key"], row["client_grade"]): [
+            row["calls_count"],
+            row["successful_count"],
+            row["talk_seconds"],
+        ]
+        for row in rows
+    }
+    assert len({grade for _, _, grade in expected}) > 3
+    assert len(rows) == len(found)
+    assert found == expected
+
+
 def test_the_activity_index(days: Mapping[Day, Activity], facts: Facts, ask: Ask) -> None:
     expected = activity_index(facts, ask("select * from marts.dim_absences"), days)
     found = {

@@ -256,6 +256,11 @@ COMPARISONS = [
         (DAY, "employee"),
     ),
     Comparison(
+        "metric_employee_talk__by_grade",
+        ("called_on", "reporting_employee_key", "client_grade"),
+        (DAY, "employee", "client__grade"),
+    ),
+    Comparison(
         "metric_cycles__by_month",
         ("month_start_on", "pipeline_key"),
         (MONTH, "pipeline"),
