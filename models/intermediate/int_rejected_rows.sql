@@ -58,6 +58,8 @@ select
     source_key,
     entity,
     record_id,
+    card_key,
+    call_key,
     facts
 from rejected
 union all
@@ -68,5 +70,7 @@ select
     source_key,
     entity,
     payload_hash as record_id,
+    null::bigint as card_key,
+    null::bigint as call_key,
     {{ facts({'entity': 'entity', 'field': "split_part(reason, ':', 1)"}) }} as facts
 from waiting

@@ -28,44 +28,91 @@ MOVED = (11, 12, 13)
 """Deals that come to one stage at once."""
 
 EXPECTED = [
-    # rule, record, what the sentence must name
-    ("Q2", "2", "Open deal 2 belongs to Boris Gone"),
-    ("Q2", "1", "Open lead 1 belongs to Boris Gone"),
-    ("Q2", "1", "Open task 1 belongs to Boris Gone"),
-    ("Q3", "21", "Boris Gone, who has left (2026-03-02)"),
-    ("Q3", "7", "Nora Unknown (7) no longer works here, and nobody knows since when"),
-    ("Q4", "9", 'Pipeline "Pipeline 9" has 1 cards'),
+    # rule, finding, record, what the sentence must name
+    ("Q2", "open_deal_of_a_former_employee", "2", "Open deal 2 belongs to Boris Gone"),
+    ("Q2", "open_lead_of_a_former_employee", "1", "Open lead 1 belongs to Boris Gone"),
+    ("Q2", "open_task_of_a_former_employee", "1", "Open task 1 belongs to Boris Gone"),
+    ("Q3", "call_of_a_former_employee", "21", "Boris Gone, who has left (2026-03-02)"),
+    (
+        "Q3",
+        "day_of_leaving_unknown",
+        "7",
+        "Nora Unknown (7) no longer works here, and nobody knows since when",
+    ),
+    ("Q4", "pipeline_with_cards_gone", "9", 'Pipeline "Pipeline 9" has 1 cards'),
     (
         "Q4",
+        "fewer_users",
         "8",
         "Vera Vanished (8) is missing: bitrix24:broken lists 7 users, at the load before 8",
     ),
-    ("Q5", "deals", "deals of bitrix24:broken"),
-    ("Q6", "3", "stands on Work"),
-    ("Q7", "0/GONE", 'Stage "GONE"'),
-    ("Q8", "101", "Clara One, Dina Two"),
-    ("Q9", "before_deal", "by method before_deal were 0 % of 9 in the week of 2026-03-02, 100 %"),
-    ("Q9", BROKEN, "9 of 9 calls of bitrix24:broken in the week of 2026-03-02 (100 %)"),
-    ("Q10", "6", "Won deal 6"),
-    ("Q11", "7", "Deal 7 has no source."),
-    ("Q12", "7", "Deal 7"),
-    ("Q13", "31", "repeats call 30"),
-    ("Q14", "0/WORK 2026-03-03", '3 cards came to "Work" of "Sales" on 2026-03-03 in bulk'),
-    ("Q15", "calls", "calls of bitrix24:broken on 2026-03-11: 0 new rows, usual on that weekday 1"),
-    ("Q16", "22", "5.0 hours"),
-    ("Q17", "EUR", "EUR has no rate for 1 of the deals"),
-    ("Q18", "1", "Seller Anna Test has no goal on 2026-03-12"),
+    ("Q5", "rows_missing", "deals", "deals of bitrix24:broken"),
+    ("Q6", "stage_is_not_the_last_of_history", "3", "stands on Work"),
+    ("Q7", "stage_without_entry", "0/GONE", 'Stage "GONE"'),
+    ("Q8", "shared_extension", "101", "Clara One, Dina Two"),
+    (
+        "Q9",
+        "method_share_moved",
+        "before_deal",
+        "by method before_deal were 0 % of 9 in the week of 2026-03-02, 100 %",
+    ),
+    (
+        "Q9",
+        "too_many_unknown_numbers",
+        BROKEN,
+        "9 of 9 calls of bitrix24:broken in the week of 2026-03-02 (100 %)",
+    ),
+    ("Q10", "win_without_amount", "6", "Won deal 6"),
+    ("Q11", "deal_without_source", "7", "Deal 7 has no source."),
+    ("Q12", "deal_stage_before_creation", "7", "Deal 7"),
+    ("Q13", "call_told_twice", "31", "repeats call 30"),
+    (
+        "Q14",
+        "mass_move",
+        "0/WORK 2026-03-03",
+        '3 cards came to "Work" of "Sales" on 2026-03-03 in bulk',
+    ),
+    (
+        "Q15",
+        "fewer_rows_than_usual",
+        "calls",
+        "calls of bitrix24:broken on 2026-03-11: 0 new rows, usual on that weekday 1",
+    ),
+    ("Q16", "call_too_long", "22", "5.0 hours"),
+    ("Q17", "currency_without_rate", "EUR", "EUR has no rate for 1 of the deals"),
+    ("Q18", "seller_without_goal", "1", "Seller Anna Test has no goal on 2026-03-12"),
     (
         "Q18",
+        "file_names_nothing",
         "stage_id NOSUCH (pipeline_id 0), department Nowhere",
         "goals.csv, line 2: nobody knows stage_id NOSUCH",
     ),
-    ("Q19", "eva twin", "Eva Twin stands under several accounts (bitrix24:broken 5, "),
-    ("Q20", "6", "Deal 6 is closed, but 1 of its tasks are open."),
-    ("CODES", "result EXPLODED", 'Result "EXPLODED" of asterisk:broken is not known (legs: 1)'),
-    ("QUARANTINE", "abc", "field OPPORTUNITY"),
-    ("UNREAD", "leads", "leads of bitrix24:broken cannot be checked: insufficient_scope"),
-    ("RULES", "pipeline_id 77", "pipelines.csv, line 2: nobody knows pipeline_id 77."),
+    (
+        "Q19",
+        "accounts_of_one_name",
+        "eva twin",
+        "Eva Twin stands under several accounts (bitrix24:broken 5, ",
+    ),
+    ("Q20", "closed_deal_with_open_tasks", "6", "Deal 6 is closed, but 1 of its tasks are open."),
+    (
+        "CODES",
+        "call_result_unknown",
+        "result EXPLODED",
+        'Result "EXPLODED" of asterisk:broken is not known (legs: 1)',
+    ),
+    ("QUARANTINE", "row_in_quarantine", "abc", "field OPPORTUNITY"),
+    (
+        "UNREAD",
+        "entity_not_read",
+        "leads",
+        "leads of bitrix24:broken cannot be checked: insufficient_scope",
+    ),
+    (
+        "RULES",
+        "file_names_nothing",
+        "pipeline_id 77",
+        "pipelines.csv, line 2: nobody knows pipeline_id 77.",
+    ),
 ]
 WEDNESDAYS = (-26, -19, -12, -5, 2)
 """Days after 2 March: the Wednesdays before 11 March, the day before as-of."""
@@ -325,15 +372,15 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return settings
 
 
-@pytest.mark.parametrize(("rule", "record", "named"), EXPECTED)
+@pytest.mark.parametrize(("rule", "finding", "record", "named"), EXPECTED)
 def test_the_rule_fires_and_names_the_culprit(
-    company: Settings, rule: str, record: str, named: str
+    company: Settings, rule: str, finding: str, record: str, named: str
 ) -> None:
     with warehouse(company) as connection:
         found = connection.execute(
             "select record_id, sentence from marts.fct_data_quality_issues "
-            "where rule_id = ? and source_key in (?, ?)",
-            [rule, BROKEN, BROKEN_PBX],
+            "where rule_id = ? and finding = ? and source_key in (?, ?)",
+            [rule, finding, BROKEN, BROKEN_PBX],
         ).fetchall()
     assert [s for found_record, s in found if found_record == record and named in s], found
 
@@ -389,7 +436,7 @@ def test_all_rules_but_our_own_arithmetic_are_covered(company: Settings) -> None
                 "select rule_id from seeds.data_quality_rules"
             ).fetchall()
         }
-    assert rules - {"Q1"} == {rule for rule, _, _ in EXPECTED}
+    assert rules - {"Q1"} == {rule for rule, *_ in EXPECTED}
 
 
 def test_clean_data_raises_nothing(company: Settings) -> None:

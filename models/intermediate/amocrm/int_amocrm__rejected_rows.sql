@@ -14,6 +14,8 @@ select
     source_key,
     'events' as entity,
     event_id as record_id,
+    {{ card_key("'deal'", 'entity_id') }} as card_key,
+    null::bigint as call_key,
     {{ facts({'record': 'event_id', 'card': "'lead ' || entity_id"}) }} as facts
 from events
 where created_at > received_at
@@ -24,6 +26,8 @@ select
     source_key,
     'call' as entity,
     note_id::varchar as record_id,
+    null::bigint as card_key,
+    call_key,
     {{ facts({'record': 'note_id', 'seconds': 'duration_seconds'}) }} as facts
 from call_rows
 where duration_seconds < 0

@@ -13,6 +13,8 @@ select
     source_key,
     entity,
     history_id::varchar as record_id,
+    {{ card_key('card_type', 'card_id') }} as card_key,
+    null::bigint as call_key,
     {{ facts({'record': 'history_id', 'card': "card_type || ' ' || card_id"}) }} as facts
 from history
 where entered_at > received_at
@@ -23,6 +25,8 @@ select
     source_key,
     'call' as entity,
     call_id::varchar as record_id,
+    null::bigint as card_key,
+    {{ hash_key(['source_key', 'call_id']) }} as call_key,
     {{ facts({'record': 'call_id', 'seconds': 'duration_seconds'}) }} as facts
 from calls
 where duration_seconds < 0

@@ -16,6 +16,7 @@ judged as (
     select
         calls.call_key,
         calls.source_key,
+        calls.card_key,
         calls.phone_e164,
         calls.direction,
         calls.talker_employee_key,
@@ -43,6 +44,7 @@ followed as (
 select
     followed.call_key,
     followed.source_key,
+    followed.card_key,
     followed.shown_id,
     followed.earlier_shown_id,
     followed.started_at,

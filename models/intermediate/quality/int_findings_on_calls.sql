@@ -18,6 +18,10 @@ duplicates as (
     select * from {{ ref('int_duplicate_calls') }}
 ),
 
+cards as (
+    select * from {{ ref('dim_cards') }}
+),
+
 call_codes as (
     select * from {{ ref('int_unknown_call_codes') }}
 ),
@@ -99,17 +103,19 @@ q13_duplicates as (
     select
         'Q13' as rule_id,
         'call_told_twice' as finding,
-        source_key,
+        duplicates.source_key,
         'call' as entity,
-        shown_id as record_id,
-        talker_employee_key as employee_key,
-        null::varchar as card_url,
+        duplicates.shown_id as record_id,
+        duplicates.talker_employee_key as employee_key,
+        cards.card_url,
         {{ facts({
-            'record': 'shown_id',
-            'earlier': 'earlier_shown_id',
-            'at': "strftime(started_at, '%Y-%m-%d %H:%M:%S')",
+            'record': 'duplicates.shown_id',
+            'earlier': 'duplicates.earlier_shown_id',
+            'at': "strftime(duplicates.started_at, '%Y-%m-%d %H:%M:%S')",
         }) }} as facts
     from duplicates
+    left join cards
+        on duplicates.card_key = cards.card_key
 ),
 
 q16_absurd_length as (
@@ -120,7 +126,7 @@ q16_absurd_length as (
         'call' as entity,
         calls.shown_id as record_id,
         calls.talker_employee_key as employee_key,
-        null::varchar as card_url,
+        cards.card_url,
         {{ facts({
             'record': 'calls.shown_id',
             'hours': 'round(calls.total_seconds / 3600.0, 1)',
@@ -128,6 +134,8 @@ q16_absurd_length as (
     from calls
     inner join rules
         on (calls.total_seconds > 0) = rules.is_set
+    left join cards
+        on calls.card_key = cards.card_key
     where calls.total_seconds > rules.long_call_hours * 3600
 ),
 

@@ -1,6 +1,6 @@
 -- Q6, Q10 to Q12, Q14, Q17 and Q20: what cards lack or contradict.
 {% set required = {
-    'owner': 'cards.owner_employee_key is null',
+    'owner': 'cards.owner_employee_key = ' ~ nobody_key(),
     'client': 'cards.client_key is null',
     'source': "coalesce(cards.source_name, '(not set)') = '(not set)'",
     'grade': "coalesce(cards.client_grade, '(not set)') = '(not set)'",

@@ -1,24 +1,24 @@
 -- Q1 to Q3: what names people who have left, belongs to them, or happened under their accounts.
 -- Q1 asks every fact that reports group by people, and is a defect of ours if it finds one.
 {% set named = [
-    ('fct_calls', 'call', 'reporting_employee_key', 'started_on', shown_call_id(), 'null'),
+    ('fct_calls', 'call', 'reporting_employee_key', 'started_on', shown_call_id(), 'card_key'),
     ('fct_stage_visits', 'stage_visit', 'reporting_employee_key', 'entered_on', 'stage_visit_key',
-        'null'),
-    ('fct_deals', 'deal_created', 'reporting_employee_key', 'created_on', 'deal_id', 'card_url'),
+        'card_key'),
+    ('fct_deals', 'deal_created', 'reporting_employee_key', 'created_on', 'deal_id', 'deal_key'),
     ('fct_deals', 'deal_closed', 'close_reporting_employee_key', 'closed_on', 'deal_id',
-        'card_url'),
-    ('fct_leads', 'lead_created', 'reporting_employee_key', 'created_on', 'lead_id', 'card_url'),
+        'deal_key'),
+    ('fct_leads', 'lead_created', 'reporting_employee_key', 'created_on', 'lead_id', 'lead_key'),
     ('fct_deal_closes', 'deal_close', 'reporting_employee_key', 'closed_on', 'deal_close_key',
-        'null'),
-    ('fct_tasks', 'task_created', 'reporting_employee_key', 'created_on', 'task_key', 'null'),
+        'deal_key'),
+    ('fct_tasks', 'task_created', 'reporting_employee_key', 'created_on', 'task_key', 'card_key'),
     ('fct_crm_actions', 'crm_action', 'reporting_employee_key', 'acted_on', 'crm_action_key',
-        'null'),
-    ('fct_touches', 'touch', 'reporting_employee_key', 'touched_on', 'touch_key', 'null'),
+        'card_key'),
+    ('fct_touches', 'touch', 'reporting_employee_key', 'touched_on', 'touch_key', 'card_key'),
 ] %}
 {% set named_now = [
-    ('fct_deals', 'deal_now', 'deal_id', 'card_url'),
-    ('fct_leads', 'lead_now', 'lead_id', 'card_url'),
-    ('fct_tasks', 'task_now', 'task_key', 'null'),
+    ('fct_deals', 'deal_now', 'deal_id', 'deal_key'),
+    ('fct_leads', 'lead_now', 'lead_id', 'lead_key'),
+    ('fct_tasks', 'task_now', 'task_key', 'card_key'),
 ] %}
 
 with calls as (
@@ -59,7 +59,7 @@ former_employees as (
 ),
 
 q1_named as (
-    {% for fact, entity, reporting_key, happened_on, record, url in named %}
+    {% for fact, entity, reporting_key, happened_on, record, card_key in named %}
     select
         'Q1' as rule_id,
         'names_a_dismissed_employee' as finding,
@@ -67,16 +67,18 @@ q1_named as (
         '{{ entity }}' as entity,
         ({{ record }})::varchar as record_id,
         facts.{{ reporting_key }} as employee_key,
-        {{ 'facts.' if url != 'null' }}{{ url }}{{ '::varchar' if url == 'null' }} as card_url,
+        cards.card_url,
         {{ facts({'record': "'" ~ entity ~ " ' || " ~ record,
             'employee': 'former_employees.employee_name'}) }} as facts
     from {{ ref(fact) }} as facts
     inner join former_employees
         on facts.{{ reporting_key }} = former_employees.employee_key
+    left join cards
+        on facts.{{ card_key }} = cards.card_key
     where former_employees.former_from_on <= facts.{{ happened_on }}
     union all
     {% endfor %}
-    {% for fact, entity, record, url in named_now %}
+    {% for fact, entity, record, card_key in named_now %}
     select
         'Q1' as rule_id,
         'names_a_dismissed_employee' as finding,
@@ -84,12 +86,14 @@ q1_named as (
         '{{ entity }}' as entity,
         facts.{{ record }}::varchar as record_id,
         facts.current_reporting_employee_key as employee_key,
-        {{ 'facts.' if url != 'null' }}{{ url }}{{ '::varchar' if url == 'null' }} as card_url,
+        cards.card_url,
         {{ facts({'record': "'" ~ entity ~ " ' || facts." ~ record,
             'employee': 'former_employees.employee_name'}) }} as facts
     from {{ ref(fact) }} as facts
     inner join former_employees
         on facts.current_reporting_employee_key = former_employees.employee_key
+    left join cards
+        on facts.{{ card_key }} = cards.card_key
     where former_employees.current_reporting_key <> former_employees.employee_key
     {{ 'union all' if not loop.last }}
     {% endfor %}

@@ -8,6 +8,14 @@ rejected_rows as (
     select * from {{ ref('int_rejected_rows') }}
 ),
 
+calls as (
+    select * from {{ ref('fct_calls') }}
+),
+
+cards as (
+    select * from {{ ref('dim_cards') }}
+),
+
 connections as (
     select * from {{ ref('int_connections') }}
     where is_configured
@@ -116,15 +124,19 @@ q15_few_rows as (
 
 rejected as (
     select
-        rule_id,
-        finding,
-        source_key,
-        entity,
-        record_id,
+        rejected_rows.rule_id,
+        rejected_rows.finding,
+        rejected_rows.source_key,
+        rejected_rows.entity,
+        rejected_rows.record_id,
         null::bigint as employee_key,
-        null::varchar as card_url,
-        facts
+        cards.card_url,
+        rejected_rows.facts
     from rejected_rows
+    left join calls
+        on rejected_rows.call_key = calls.call_key
+    left join cards
+        on coalesce(rejected_rows.card_key, calls.card_key) = cards.card_key
 )
 
 select * from q5_unexplained_rows

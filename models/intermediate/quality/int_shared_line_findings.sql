@@ -19,6 +19,10 @@ holders as (
     where is_employed
 ),
 
+cards as (
+    select * from {{ ref('dim_cards') }}
+),
+
 employees as (
     select * from {{ ref('dim_employees') }}
     where employee_kind in ('person', 'system')
@@ -172,11 +176,14 @@ overlapping_calls as (
     select
         calls.source_key,
         calls.shown_id,
+        cards.card_url,
         named_calls.employee_key,
         named_calls.employee_names
     from named_calls
     inner join calls
         on named_calls.call_key = calls.call_key
+    left join cards
+        on calls.card_key = cards.card_key
 ),
 
 q8_overlapping_calls as (
@@ -187,7 +194,7 @@ q8_overlapping_calls as (
         'call' as entity,
         shown_id as record_id,
         employee_key,
-        null::varchar as card_url,
+        card_url,
         {{ facts({'record': 'shown_id', 'employees': 'employee_names'}) }} as facts
     from overlapping_calls
 )

@@ -104,7 +104,12 @@ compared as (
         counted.rows_count,
         coalesce(medians.sample_count, 0) as sample_count,
         medians.usual_count,
-        round(greatest(medians.usual_count - 3 * spreads.spread, 0), 1) as lowest_count,
+        -- Not `greatest`, which takes an unknown median for 0.
+        case
+            when medians.usual_count >= 3 * spreads.spread
+                then round(medians.usual_count - 3 * spreads.spread, 1)
+            when medians.usual_count is not null then 0
+        end as lowest_count,
         round(medians.usual_count + 3 * spreads.spread, 1) as highest_count,
         medians.sample_count >= 4
         and medians.usual_count >= rules.usual_rows_min
