@@ -255,8 +255,8 @@ def test_nothing_else_is_told(company: Settings) -> None:
     found = asked(company, "select finding, record_id from marts.fct_data_quality_issues")
     planted = {(finding, record) for finding, record, _ in PLANTED}
     planted |= {
-        # What follows from them: a pipeline that is gone takes its stages along, a call that is told
-        # twice overlaps itself, users who may not be listed are a list that is not read, and both
+        # What follows from them: a pipeline that is gone takes its stages along, a call told twice
+        # overlaps itself, users who may not be listed are a list that is not read, and both
         # portals have an Anna.
         ("stage_without_entry", "9/C9:NEW"),
         ("overlapping_call", "21"),
