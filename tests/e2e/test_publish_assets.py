@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import duckdb
 import pyarrow as pa
@@ -23,8 +24,9 @@ from orchestration.manifest import read_manifest
 from orchestration.publishing.postgres import connect
 from orchestration.resources import Warehouse
 from orchestration.settings import PROJECT_DIR, Settings
-from tests.conftest import DemoRun
+from tests.conftest import CANARY, DemoRun
 from tests.support import servers
+from tests.support.leaks import Contacts, in_file, names_in
 
 UNCHECKED = "no_line_is_shared"
 WHY = "Rules of the telephony can't be checked: no extensions were read."
@@ -191,6 +193,71 @@ def test_postgresql_holds_what_the_files_hold(published: Published) -> None:
             "from marts_contacts.metric_call_register__by_call where phone_e164 is not null"
         ).fetchone()
         assert dialled == (True,)
+
+
+def test_postgresql_shows_bi_no_contact_and_no_client(
+    published: Published, contacts: Contacts, names: frozenset[tuple[str, str]]
+) -> None:
+    """Every value that `bi_ro` may read; keys are hashes and look like anything."""
+    texts = (
+        "select table_name, column_name from information_schema.columns "
+        "where table_schema = '{}' and data_type in ('character varying', 'text') "
+        "and column_name not like '%\\_key' and column_name not like '%\\_hash'"
+    )
+    with connect(published.settings.postgres_address.get_secret_value()) as postgres:
+
+        def found_in(schema: str) -> dict[tuple[str, str], list[Any]]:
+            found: dict[tuple[str, str], list[Any]] = {}
+            for table, column in postgres.execute(texts.format(schema)).fetchall():
+                rows = postgres.execute(f'select distinct "{column}" from {schema}.{table}')
+                values = [value for (value,) in rows if value]
+                told: list[Any] = list(contacts.found_in("\n".join(values).encode()))
+                told += [name for value in values for name in names_in(value, names)]
+                if told:
+                    found[table, column] = told[:3]
+            return found
+
+        assert found_in("marts") == {}
+        # The same search finds them where they are meant to be read.
+        assert ("metric_call_register__by_call", "phone_e164") in found_in("marts_contacts")
+
+
+def test_no_file_of_a_publication_holds_the_password(
+    published: Published, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Neither of one that succeeds nor of one that the server refuses."""
+    address = published.settings.postgres_address.get_secret_value()
+    (password,) = {quote(servers.PASSWORD, safe=""), quote_plus(servers.PASSWORD)}
+    assert password in address
+    wrong = address.replace(password, CANARY)
+    refused = Settings(**{**published.settings.model_dump(), "publish_postgres": SecretStr(wrong)})
+    result = materialize(
+        [
+            asset
+            for asset in publish_assets(refused, published.manifest)
+            if asset.key.path[-1] == "published_postgres"
+        ],
+        resources={"warehouse": Warehouse.of(refused)},
+        raise_on_error=False,
+    )
+    assert not result.success
+    told = [str(event.event_specific_data) for event in result.all_events]
+    written = capfd.readouterr()
+    told += [written.out, written.err, str(published.metadata), json.dumps(published.said)]
+    assert any("password authentication failed" in text for text in told)
+    secrets = Contacts(
+        frozenset(), frozenset(), (servers.PASSWORD.encode(), password.encode(), CANARY.encode())
+    )
+    assert [found for text in told for found in secrets.found_in(text.encode())] == []
+    files = [
+        path
+        for path in published.settings.data_dir.rglob("*")
+        if path.is_file() and path.suffix != ".duckdb"
+    ]
+    assert len(files) > 80
+    assert {str(path): found for path in files if (found := in_file(path, secrets))} == {}
+    # The search finds it where it is.
+    assert list(secrets.found_in(address.encode()))
 
 
 def test_files_of_an_older_build_are_not_put_into_postgresql(published: Published) -> None:
