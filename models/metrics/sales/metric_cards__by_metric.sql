@@ -110,7 +110,9 @@ call_days as (
     group by source_key, started_on, pipeline_key, reporting_employee_key, card_key
 ),
 
-contributions as (
+-- One row per metric, day and card already: calls are summed above, and a deal is created once.
+-- Grouped with the others they would be most of what has to fit into memory.
+single as (
     {% for metric_name, contribution in {
         'calls': 'calls_count', 'successful_calls': 'successful_count',
         'talk_seconds': 'talk_seconds',
@@ -127,8 +129,37 @@ contributions as (
         {{ contribution }}::decimal(24, 4) as contribution
     from call_days
     where {{ contribution }} <> 0
-    union all
+    {{ 'union all' if not loop.last }}
     {% endfor -%}
+    {% for metric_name, condition in {
+        'deals_created': 'true',
+        'deals_created_for_new_clients': 'not is_repeat_client',
+        'deals_created_for_repeat_clients': 'is_repeat_client',
+        'deals_created_won_so_far': 'is_won',
+        'deals_created_open_so_far': 'is_in_work',
+        'deals_created_won_in_30_days': 'won_after_seconds <= 30 * 86400',
+        'deals_created_won_in_60_days': 'won_after_seconds <= 60 * 86400',
+        'deals_created_won_in_90_days': 'won_after_seconds <= 90 * 86400',
+        'deals_created_won_in_180_days': 'won_after_seconds <= 180 * 86400',
+        'deals_created_won_in_365_days': 'won_after_seconds <= 365 * 86400',
+    }.items() -%}
+    union all
+    select
+        '{{ metric_name }}' as metric_name,
+        source_key,
+        created_on as happened_on,
+        pipeline_key,
+        is_in_totals,
+        stage_key,
+        reporting_employee_key,
+        deal_key as card_key,
+        1 as contribution
+    from created_deals
+    where {{ condition }}
+    {% endfor -%}
+),
+
+contributions as (
     select
         'requests' as metric_name,
         source_key,
@@ -138,7 +169,7 @@ contributions as (
         stage_key,
         reporting_employee_key,
         card_key,
-        1 as contribution
+        1::decimal(24, 4) as contribution
     from requests
     union all
     select
@@ -179,32 +210,6 @@ contributions as (
         1 as contribution
     from requests
     where qualified_on is not null
-    {% for metric_name, condition in {
-        'deals_created': 'true',
-        'deals_created_for_new_clients': 'not is_repeat_client',
-        'deals_created_for_repeat_clients': 'is_repeat_client',
-        'deals_created_won_so_far': 'is_won',
-        'deals_created_open_so_far': 'is_in_work',
-        'deals_created_won_in_30_days': 'won_after_seconds <= 30 * 86400',
-        'deals_created_won_in_60_days': 'won_after_seconds <= 60 * 86400',
-        'deals_created_won_in_90_days': 'won_after_seconds <= 90 * 86400',
-        'deals_created_won_in_180_days': 'won_after_seconds <= 180 * 86400',
-        'deals_created_won_in_365_days': 'won_after_seconds <= 365 * 86400',
-    }.items() -%}
-    union all
-    select
-        '{{ metric_name }}' as metric_name,
-        source_key,
-        created_on as happened_on,
-        pipeline_key,
-        is_in_totals,
-        stage_key,
-        reporting_employee_key,
-        deal_key as card_key,
-        1 as contribution
-    from created_deals
-    where {{ condition }}
-    {% endfor -%}
     union all
     select
         'stage_entries' as metric_name,
@@ -325,6 +330,8 @@ summed as (
     from contributions
     where contribution is not null
     group by all
+    union all
+    select * from single
 )
 
 select
