@@ -15,7 +15,17 @@ from orchestration.settings import Settings
 from sources.bookkeeping import Books, EntityLoad
 from sources.demo.store import PortalStore
 from tests.support.companies import dbt_build, load_company_rules, make_company, warehouse
-from tests.support.portals import NOON, at, call_row, deal_row, history_row, make_portal
+from tests.support.portals import (
+    LEAD_STAGE,
+    NOON,
+    at,
+    call_row,
+    deal_row,
+    history_row,
+    lead_row,
+    make_portal,
+    planned_call,
+)
 from tests.support.raw import write_raw
 from tests.support.raw_telephony import Pbx, write_raw_telephony
 
@@ -23,7 +33,6 @@ BROKEN, CLEAN = "bitrix24:broken", "bitrix24:clean"
 BROKEN_PBX, CLEAN_PBX = "asterisk:broken", "asterisk:clean"
 DAY = 24 * 60
 DEAL = 2
-LEAD_STAGE = {"ID": 80, "ENTITY_ID": "STATUS", "STATUS_ID": "NEW", "NAME": "New", "SORT": 10}
 MOVED = (11, 12, 13)
 """Deals that come to one stage at once."""
 
@@ -142,45 +151,17 @@ def clean_portal(path: Path) -> PortalStore:
         ],
     )
     store.insert("status", [LEAD_STAGE])
-    store.insert("lead", [lead(1, SOURCE_ID="WEB")])
-    store.insert("activity", [task(1, owner=(DEAL, 2)), task(2, owner=(DEAL, 3), COMPLETED=1)])
+    store.insert("lead", [lead_row(1, SOURCE_ID="WEB")])
+    store.insert(
+        "activity",
+        [planned_call(1, owner=(DEAL, 2)), planned_call(2, owner=(DEAL, 3), COMPLETED=1)],
+    )
     bound = {"CRM_ENTITY_TYPE": "DEAL", "CRM_ENTITY_ID": 1}
     days = (*WEDNESDAYS, 9, -4, -3, -2, -1, 1, 3, 4, 5)
     store.insert(
         "call", [call_row(row_id, day * DAY, **bound) for row_id, day in enumerate(days, start=1)]
     )
     return store
-
-
-def lead(lead_id: int, **fields: Any) -> dict[str, Any]:
-    """An open lead of user 1, created at 0 minutes."""
-    return {
-        "ID": lead_id,
-        "TITLE": f"Lead {lead_id}",
-        "STATUS_ID": "NEW",
-        "STATUS_SEMANTIC_ID": "P",
-        "ASSIGNED_BY_ID": 1,
-        "DATE_CREATE": at(0),
-        "DATE_MODIFY": at(0),
-        **fields,
-    }
-
-
-def task(activity_id: int, *, owner: tuple[int, int], **fields: Any) -> dict[str, Any]:
-    """A planned call of user 1 on a card."""
-    return {
-        "ID": activity_id,
-        "TYPE_ID": 2,
-        "PROVIDER_ID": "VOXIMPLANT_CALL",
-        "OWNER_TYPE_ID": owner[0],
-        "OWNER_ID": owner[1],
-        "COMPLETED": 0,
-        "DEADLINE": at(20 * DAY),
-        "CREATED": at(0),
-        "LAST_UPDATED": at(60),
-        "RESPONSIBLE_ID": 1,
-        **fields,
-    }
 
 
 def broken_portal(path: Path) -> PortalStore:
@@ -257,10 +238,10 @@ def broken_portal(path: Path) -> PortalStore:
             call_row(60, WEDNESDAYS[-1] * DAY),
         ],
     )
-    store.insert("lead", [lead(1, ASSIGNED_BY_ID=2)])
+    store.insert("lead", [lead_row(1, ASSIGNED_BY_ID=2)])
     store.insert(
         "activity",
-        [task(1, owner=(DEAL, 4), RESPONSIBLE_ID=2), task(2, owner=(DEAL, 6))],
+        [planned_call(1, owner=(DEAL, 4), RESPONSIBLE_ID=2), planned_call(2, owner=(DEAL, 6))],
     )
     return store
 

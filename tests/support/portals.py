@@ -67,6 +67,40 @@ def call_row(row_id: int, minutes: float, **fields: Any) -> dict[str, Any]:
     }
 
 
+LEAD_STAGE = {"ID": 80, "ENTITY_ID": "STATUS", "STATUS_ID": "NEW", "NAME": "New", "SORT": 10}
+
+
+def lead_row(lead_id: int, **fields: Any) -> dict[str, Any]:
+    """An open lead of user 1 on LEAD_STAGE, created at 0 minutes."""
+    return {
+        "ID": lead_id,
+        "TITLE": f"Lead {lead_id}",
+        "STATUS_ID": "NEW",
+        "STATUS_SEMANTIC_ID": "P",
+        "ASSIGNED_BY_ID": 1,
+        "DATE_CREATE": at(0),
+        "DATE_MODIFY": at(0),
+        **fields,
+    }
+
+
+def planned_call(activity_id: int, *, owner: tuple[int, int], **fields: Any) -> dict[str, Any]:
+    """A task of user 1 on a card (its type and id): a call, due on the twentieth day."""
+    return {
+        "ID": activity_id,
+        "TYPE_ID": 2,
+        "PROVIDER_ID": "VOXIMPLANT_CALL",
+        "OWNER_TYPE_ID": owner[0],
+        "OWNER_ID": owner[1],
+        "COMPLETED": 0,
+        "DEADLINE": at(20 * 24 * 60),
+        "CREATED": at(0),
+        "LAST_UPDATED": at(60),
+        "RESPONSIBLE_ID": 1,
+        **fields,
+    }
+
+
 def make_portal(
     path: Path, *, clock_minutes: float = 24 * 60, offset_minutes: int = 180
 ) -> PortalStore:

@@ -32,7 +32,7 @@ select
     {{ hash_key([
         'counted.source_key', 'counted.called_on', 'counted.reporting_employee_key',
         'counted.client_grade',
-    ]) }} as talk_day_key,
+    ]) }} as talk_grade_key,
     counted.source_key,
     counted.called_on,
     counted.reporting_employee_key,

@@ -95,7 +95,6 @@ closed_deals as (
         and pipelines.pipeline_role <> 'ignore'
 ),
 
--- One row per thing that counts.
 call_days as (
     select
         source_key,
@@ -112,7 +111,7 @@ call_days as (
 
 -- One row per metric, day and card already: calls are summed above, and a deal is created once.
 -- Grouped with the others they would be most of what has to fit into memory.
-single as (
+single_contributions as (
     {% for metric_name, contribution in {
         'calls': 'calls_count', 'successful_calls': 'successful_count',
         'talk_seconds': 'talk_seconds',
@@ -159,7 +158,8 @@ single as (
     {% endfor -%}
 ),
 
-contributions as (
+-- One row per thing that counts: several of a day, card and metric are added up.
+other_contributions as (
     select
         'requests' as metric_name,
         source_key,
@@ -327,11 +327,11 @@ summed as (
         reporting_employee_key,
         card_key,
         sum(contribution) as contribution
-    from contributions
+    from other_contributions
     where contribution is not null
     group by all
     union all
-    select * from single
+    select * from single_contributions
 )
 
 select
