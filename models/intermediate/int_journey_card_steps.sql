@@ -1,5 +1,7 @@
 -- When a card first came to each step of a funnel: into the step's pipeline, or to its stage or one
 -- behind it in the same pipeline, as far as the win.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with places as (
     select * from {{ ref('int_journey_places') }}
 ),

@@ -1,4 +1,6 @@
 -- Cards of each funnel, with what tells whose journey they belong to.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with card_steps as (
     select * from {{ ref('int_journey_card_steps') }}
 ),

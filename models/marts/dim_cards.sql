@@ -1,5 +1,7 @@
 -- Deals and leads as one: what reports say of the card that something happened on, as of now. Row 0
 -- stands for no card, so that a report by source, product or grade shows what belongs to none.
+{{ config(materialized='affected_keys', affected_by=['card_key']) }}
+
 with deals as (
     select * from {{ ref('fct_deals') }}
 ),

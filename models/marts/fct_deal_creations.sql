@@ -1,6 +1,8 @@
 -- Every deal as it came into the world: the stage and owner of its first visit, where it came from,
 -- and what has become of it since. Where from depends on the period looked at: a lead of the same
 -- month may be of another week.
+{{ config(materialized='affected_keys', affected_by=['deal_key']) }}
+
 with deals as (
     select * from {{ ref('fct_deals') }}
 ),

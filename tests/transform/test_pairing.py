@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
-import re
 
 import numpy as np
 import pytest
 
-from orchestration.settings import PROJECT_DIR
 from transform.pairing import WINDOW_SECONDS, Rows, pair
 
 Row = tuple[int, int]
@@ -109,13 +106,3 @@ def test_a_line_with_very_many_calls_is_no_quadratic_work() -> None:
     crm = [(0, 0)] * many
     pbx = [(0, 7)] * many
     assert len(paired(crm, pbx)) == many
-
-
-def test_the_model_of_the_pairing_names_the_logic_that_it_runs() -> None:
-    """A build makes a model whole where its text has changed; this one's logic stands elsewhere."""
-    logic = (PROJECT_DIR / "transform/pairing.py").read_bytes()
-    models = PROJECT_DIR / "models/intermediate/telephony"
-    (named,) = re.findall(
-        r'PAIRING = "(\w+)"', (models / "int_calls_paired_by_phone.py").read_text(encoding="utf-8")
-    )
-    assert named == hashlib.sha256(logic).hexdigest()[: len(named)]
