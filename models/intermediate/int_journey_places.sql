@@ -4,8 +4,8 @@ with steps as (
     select * from {{ ref('stg_company__journey_steps') }}
 ),
 
-leads as (
-    select * from {{ ref('int_leads') }}
+with_leads as (
+    select * from {{ ref('int_connections_with_leads') }}
 ),
 
 pipelines as (
@@ -19,12 +19,6 @@ stages as (
 with_file as (
     select source_key
     from steps
-    group by source_key
-),
-
-with_leads as (
-    select source_key
-    from leads
     group by source_key
 ),
 

@@ -1,4 +1,8 @@
-{{ config(materialized='affected_keys', affected_by=['call_key']) }}
+{{ config(
+    materialized='affected_keys',
+    affected_by=['call_key'],
+    read_by=call_line_key() ~ ' as call_line',
+) }}
 
 with calls as (
     select * from {{ ref('int_calls_unified') }}

@@ -1,5 +1,7 @@
 -- Every loss that counts, with the reason, the open stage that the deal was lost from, and what was
 -- done between the proposal and the loss: two touches or fewer, and it was let go.
+{{ config(materialized='affected_keys', affected_by=['deal_key as touched_card']) }}
+
 with closes as (
     select * from {{ ref('fct_deal_closes') }}
     where outcome = 'lost' and is_counted

@@ -1,6 +1,8 @@
 -- What came in: every lead; where a connection has no leads, a deal's first entry into a setter or
 -- sales pipeline, once per deal. A lead is qualified by its conversion, a deal by its first entry
 -- into a stage with that role.
+{{ config(materialized='affected_keys', affected_by=['card_key as touched_card']) }}
+
 with leads as (
     select * from {{ ref('fct_leads') }}
 ),
@@ -24,9 +26,7 @@ touches as (
 ),
 
 with_leads as (
-    select source_key
-    from leads
-    group by source_key
+    select * from {{ ref('int_connections_with_leads') }}
 ),
 
 work_visits as (

@@ -1,7 +1,11 @@
 -- Touches of cards and clients: a call attempt, a message, a meeting, a comment, a completed task,
 -- a stage move by a person. Not of robots and imports, no mass moves, no moved deadlines, no task
 -- merely planned. A move by somebody unknown counts as a person's.
-{{ config(materialized='affected_keys', affected_by=['touch_key']) }}
+{{ config(
+    materialized='affected_keys',
+    affected_by=['touch_key'],
+    read_by='card_key as touched_card',
+) }}
 
 with calls as (
     select * from {{ ref('fct_calls') }}

@@ -1,7 +1,8 @@
 """Three years of a company that works in Bitrix24 alone, of any size, as raw tables.
 
 Written by SQL straight into the warehouse, as finished loads leave it; the same for every run. Ten
-deals have four contacts (of one to four deals), some 60 rows of history and 100 calls.
+deals have four contacts (of one to four deals), some 60 rows of history and 100 calls. Nobody talks
+to two at once, but for one call in a thousand.
 """
 
 from __future__ import annotations
@@ -265,19 +266,37 @@ def _made_calls(deals: tuple[int, int], cut: int) -> Iterator[str]:
         near as (
             select j, near_deals.*, {second}
             from numbers inner join near_deals on numbers.place = near_deals.place
+        ),
+        drafted as (
+            select
+                j + 1 as id, second, id as deal_id, contact_id,
+                dice(j, 'kind', 10) as kind,
+                case when dice(j, 'own', 10) < 7 then owner_id
+                    else dice(j, 'talker', {USERS}) + 1 end as talker_id,
+                case when kind = 9
+                    then '+78' || lpad(dice(j, 'unknown', {until // 50 + 1})::varchar, 9, '0')
+                    else phone_of(contact_id) end as phone_number,
+                dice(j, 'direction', 5) < 2 as is_inbound,
+                dice(j, 'answered', 10) < 7 as is_answered,
+                dice(j, 'talk', 300) + 1 as talk
+            from near
         )
+        -- Nobody talks to two at once: a talk ends where the talker's next call begins. Of what
+        -- begins in the same second (one call in a thousand) both go on.
         select
-            j + 1 as id, second, id as deal_id, contact_id,
-            dice(j, 'kind', 10) as kind,
-            case when dice(j, 'own', 10) < 7 then owner_id
-                else dice(j, 'talker', {USERS}) + 1 end as talker_id,
-            case when kind = 9
-                then '+78' || lpad(dice(j, 'unknown', {until // 50 + 1})::varchar, 9, '0')
-                else phone_of(contact_id) end as phone_number,
-            dice(j, 'direction', 5) < 2 as is_inbound,
-            dice(j, 'answered', 10) < 7 as is_answered,
-            dice(j, 'talk', 300) + 1 as talk
-        from near
+            * replace (
+                least(
+                    talk,
+                    greatest(
+                        coalesce(
+                            lead(second) over (partition by talker_id order by second, id) - second,
+                            talk
+                        ),
+                        1
+                    )
+                ) as talk
+            )
+        from drafted
     """
 
 

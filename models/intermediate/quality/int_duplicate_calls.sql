@@ -1,9 +1,12 @@
 -- Calls that are told twice though no id says so (Q13): one number, direction and talker, begun
 -- within `duplicate_call_seconds` while the first was going on, and as long up to as many seconds.
+{{ config(materialized='affected_keys', affected_by=['call_line_key']) }}
+
 with calls as (
     select
         *,
-        {{ shown_call_id() }} as shown_id
+        {{ shown_call_id() }} as shown_id,
+        {{ call_line_key() }} as call_line_key
     from {{ ref('fct_calls') }}
     where is_external and phone_e164 is not null
 ),
@@ -15,6 +18,7 @@ rules as (
 judged as (
     select
         calls.call_key,
+        calls.call_line_key,
         calls.source_key,
         calls.card_key,
         calls.phone_e164,
@@ -48,7 +52,8 @@ select
     followed.shown_id,
     followed.earlier_shown_id,
     followed.started_at,
-    followed.talker_employee_key
+    followed.talker_employee_key,
+    followed.call_line_key
 from followed
 where
     {{ epoch_second('followed.started_at') }} - {{ epoch_second('followed.earlier_started_at') }}

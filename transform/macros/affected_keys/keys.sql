@@ -9,18 +9,28 @@
 {%- endmacro %}
 
 {% macro leaf_kinds_of_keys() -%}
-    {{ return(['call', 'task', 'message', 'action', 'touch', 'talk_day']) }}
+    {{ return([
+        'call', 'task', 'message', 'action', 'touch', 'talk_day', 'touched_card', 'call_line',
+    ]) }}
 {%- endmacro %}
 
-{#- Which kind of keys a column holds. -#}
+{#- Which kind of keys a column holds; `<column> as <kind>` says it. -#}
 {% macro kind_of_column(column) -%}
+    {%- if ' as ' in column -%}
+        {{ return(column.split(' as ')[-1]) }}
+    {%- endif -%}
     {{ return({
         'card_key': 'card', 'deal_key': 'card', 'lead_key': 'card',
         'call_key': 'call', 'pbx_call_key': 'call', 'row_key': 'call',
         'contact_key': 'client', 'contact_client_key': 'client',
         'task_key': 'task', 'message_key': 'message', 'crm_action_key': 'action',
-        'touch_key': 'touch', 'talk_day_key': 'talk_day',
+        'touch_key': 'touch', 'talk_day_key': 'talk_day', 'call_line_key': 'call_line',
     }[column]) }}
+{%- endmacro %}
+
+{#- The column, or the expression, of `<column> as <kind>`. -#}
+{% macro without_kind(column) -%}
+    {{ return(column.split(' as ')[0]) }}
 {%- endmacro %}
 
 {#- What the last build has made of affected records, under keys of its own; in this order. -#}
@@ -78,6 +88,10 @@
         "insert into " ~ keys ~ " select 'touch', " ~ hash_key(["'call'", 'key']) ~ " from " ~ keys
         ~ " where kind = 'call'"
     ) -%}
+    {#- Tables that tell of a card what its touches say are made of cards as well. -#}
+    {%- do run_query(
+        "insert into " ~ keys ~ " select 'touched_card', key from " ~ keys ~ " where kind = 'card'"
+    ) -%}
     {%- for own in tables_with_own_keys() -%}
         {%- do add_own_keys(own, 'intermediate.' ~ own.table ~ ' where ' ~ own.condition) -%}
     {%- endfor -%}
@@ -108,11 +122,17 @@
 {%- endmacro %}
 
 {#-
-    A talker's day. Of a table whose rows are compared with one another by such a key (`read_by`),
-    the keys are affected of which any row has really changed; its readers get all rows of these.
+    A talker's day, and the calls between a talker and a number in one direction. Of a table whose
+    rows are compared with one another by such a key (`read_by`), the keys are affected of which any
+    row has really changed; its readers get all rows of these.
 -#}
 {% macro talk_day_key() -%}
     (hash(talker_employee_key, talk_on) >> 4)::bigint
+{%- endmacro %}
+
+{% macro call_line_key() -%}
+    case when phone_e164 is not null
+        then (hash(source_key, phone_e164, direction, talker_employee_key) >> 4)::bigint end
 {%- endmacro %}
 
 {#- Which of these keys have other rows now; before the rows of a table are replaced. -#}
@@ -124,9 +144,9 @@
     ) -%}
     {%- do run_query(
         "insert into " ~ affected_relation('keys') ~ " select distinct '" ~ kind_of_column(column)
-        ~ "', " ~ column ~ " from ((select * from " ~ rows_now ~ " except select * from "
-        ~ rows_before ~ ") union all (select * from " ~ rows_before ~ " except select * from "
-        ~ rows_now ~ "))"
+        ~ "', " ~ without_kind(column) ~ " as key from ((select * from " ~ rows_now
+        ~ " except select * from " ~ rows_before ~ ") union all (select * from " ~ rows_before
+        ~ " except select * from " ~ rows_now ~ ")) where key is not null"
     ) -%}
     {%- do run_query('drop table ' ~ rows_before) -%}
 {%- endmacro %}

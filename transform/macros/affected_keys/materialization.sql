@@ -6,7 +6,8 @@
     of cores, and may then give rows of other keys as well: these are left out.
     Config: affected_by, columns that hold affected keys (any of them), or affected_nodes, an
     expression that gives a row's node; is_linked, of models whose SQL says what raw rows name;
-    read_by, a column by which the readers compare a row with rows of other keys.
+    read_by, a column by which the readers compare a row with rows of other keys. Where a column's
+    name does not tell the kind of its keys, `<column> as <kind>` does.
     Built whole: at the first build, with --full-refresh, alone (--select), where its SQL has
     changed, where a parent was built whole, where something that it reads whole has changed.
 -#}
@@ -87,7 +88,7 @@
     {%- if config.get('read_by') -%}
         {%- do run_query(
             'create or replace table ' ~ rows_of_keys ~ ' as select * from ' ~ this ~ ' where '
-            ~ config.get('read_by') ~ ' in '
+            ~ is_of_keys() ~ ' or ' ~ without_kind(config.get('read_by')) ~ ' in '
             ~ affected_keys_of(kind_of_column(config.get('read_by')))
         ) -%}
     {%- endif -%}
@@ -111,7 +112,7 @@
     {%- for column in config.get('affected_by') or [] -%}
         {%- set kind = kind_of_column(column) -%}
         {%- do conditions.append(
-            column ~ ' in ' ~ (wide_keys_of(kind) if is_wide else affected_keys_of(kind))
+            without_kind(column) ~ ' in ' ~ (wide_keys_of(kind) if is_wide else affected_keys_of(kind))
         ) -%}
     {%- endfor -%}
     {%- if config.get('affected_nodes') -%}
