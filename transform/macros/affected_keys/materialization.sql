@@ -30,6 +30,7 @@
         {%- if language == 'python' -%}
             {#- dbt runs Python of the materialization itself only, not of one that it calls. -#}
             {%- do run_query('drop table if exists ' ~ rows_of_keys) -%}
+            {%- do adapter.commit() -%}
             {%- call statement('main', language=language) -%}
                 {{ py_write_table(
                     temporary=False, relation=rows_of_keys, compiled_code=compiled_code
@@ -62,6 +63,8 @@
     {%- set is_affected = owned[0].condition if owned else is_of_keys() -%}
     {%- do run_query('drop table if exists ' ~ rows_of_keys) -%}
     {%- if language == 'python' -%}
+        {#- Python has a connection of its own; looking at columns has begun a transaction. -#}
+        {%- do adapter.commit() -%}
         {%- call statement('rows_of_keys', language=language) -%}
             {{ py_write_table(temporary=False, relation=rows_of_keys, compiled_code=code) }}
         {%- endcall -%}
