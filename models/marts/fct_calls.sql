@@ -1,8 +1,4 @@
-{{ config(
-    materialized='affected_keys',
-    affected_by=['call_key'],
-    read_by=call_line_key() ~ ' as call_line',
-) }}
+{{ config(materialized='affected_keys', affected_by=['call_key']) }}
 
 with calls as (
     select * from {{ ref('int_calls_unified') }}

@@ -14,7 +14,7 @@ methods as (
     select * from {{ ref('int_call_methods_by_week') }}
 ),
 
-duplicates as (
+told_twice as (
     select * from {{ ref('int_duplicate_calls') }}
 ),
 
@@ -97,6 +97,17 @@ q9_unknown_numbers as (
         and last_weeks.match_method = 'unknown_number'
         and last_weeks.all_calls_count >= rules.share_calls_min
         and last_weeks.calls_count / last_weeks.all_calls_count > rules.unknown_number_share
+),
+
+duplicates as (
+    select
+        calls.*,
+        earlier_calls.shown_id as earlier_shown_id
+    from told_twice
+    inner join calls
+        on told_twice.call_key = calls.call_key
+    inner join calls as earlier_calls
+        on told_twice.earlier_call_key = earlier_calls.call_key
 ),
 
 q13_duplicates as (

@@ -131,8 +131,7 @@
 {%- endmacro %}
 
 {% macro call_line_key() -%}
-    case when phone_e164 is not null
-        then (hash(source_key, phone_e164, direction, talker_employee_key) >> 4)::bigint end
+    (hash(source_key, phone_e164, direction, talker_employee_key) >> 4)::bigint
 {%- endmacro %}
 
 {#- Which of these keys have other rows now; before the rows of a table are replaced. -#}
@@ -146,7 +145,7 @@
         "insert into " ~ affected_relation('keys') ~ " select distinct '" ~ kind_of_column(column)
         ~ "', " ~ without_kind(column) ~ " as key from ((select * from " ~ rows_now
         ~ " except select * from " ~ rows_before ~ ") union all (select * from " ~ rows_before
-        ~ " except select * from " ~ rows_now ~ ")) where key is not null"
+        ~ " except select * from " ~ rows_now ~ "))"
     ) -%}
     {%- do run_query('drop table ' ~ rows_before) -%}
 {%- endmacro %}
