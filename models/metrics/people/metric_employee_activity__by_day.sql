@@ -1,27 +1,33 @@
 -- R14: what each person is recorded to have done on a day. Calls are the talker's, everything else
 -- the actor's. Talk is split by where the card stood: first, middle and last third of the open
 -- stages of its pipeline.
+{{ config(materialized='touched_parts') }}
+
 with calls as (
     select * from {{ ref('fct_calls') }}
-    where is_external
+    where is_external and {{ of_touched('days', 'started_on') }}
 ),
 
 actions as (
     select * from {{ ref('fct_crm_actions') }}
-    where actor_kind = 'person'
+    where actor_kind = 'person' and {{ of_touched('days', 'acted_on') }}
 ),
 
 messages as (
     select * from {{ ref('fct_messages') }}
-    where is_session or direction <> 'inbound'
+    where
+        (is_session or direction <> 'inbound')
+        and {{ of_touched('days', 'sent_on') }}
 ),
 
 touches as (
     select * from {{ ref('fct_touches') }}
+    where {{ of_touched('days', 'touched_on') }}
 ),
 
 visits as (
     select * from {{ ref('fct_stage_visits') }}
+    where {{ of_touched('days', 'entered_on') }}
 ),
 
 stages as (
@@ -34,6 +40,7 @@ employees as (
 
 stock as (
     select * from {{ ref('fct_open_pipeline') }}
+    where {{ of_touched('days', 'stock_on') }}
 ),
 
 pipelines as (
