@@ -522,7 +522,8 @@ def test_metric_tables_replace_only_what_a_day_has_touched(lived: Lived) -> None
     replaced.pop("metric_scorecard__by_employee", None)
     assert set(replaced) == {
         "metric_call_load__by_stage", "metric_call_proportions__by_segment",
-        "metric_cards__by_metric", "metric_daily_sums__by_slice", "metric_sales_kpi__by_period",
+        "metric_cards__by_metric", "metric_daily_sums__by_slice",
+        "metric_employee_activity__by_day", "metric_sales_kpi__by_period",
         "metric_segment_sums__by_day",
     }  # fmt: skip
     assert [name for name, (built, held) in replaced.items() if not 0 < built < held] == []

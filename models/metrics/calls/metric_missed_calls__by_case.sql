@@ -43,9 +43,9 @@ told as (
         calls.*,
         case
             when calls.client_key is not null
-                then {{ hash_key(['calls.source_key', "'client'", 'calls.client_key']) }}
+                then hash(calls.source_key, 'client', calls.client_key)
             when calls.phone_e164 is not null
-                then {{ hash_key(['calls.source_key', "'number'", 'calls.phone_e164']) }}
+                then hash(calls.source_key, 'number', calls.phone_e164)
         end as party_key,
         calls.direction = 'inbound' and not calls.is_answered as is_missed,
         case calls.direction

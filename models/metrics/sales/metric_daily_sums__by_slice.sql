@@ -11,7 +11,10 @@
 ] -%}
 with card_metrics as (
     select * from {{ ref('metric_cards__by_metric') }}
-    where {{ of_touched('days', 'happened_on') }}
+    where
+        {{ of_touched(
+            'family_days', part_key([metric_family('metric_name'), 'happened_on'])
+        ) }}
 ),
 
 creations as (

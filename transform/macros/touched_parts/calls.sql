@@ -140,19 +140,18 @@
         )
     {%- endset -%}
     {#- All calls ever of a deal stand on the days on which it was closed. -#}
-    {%- set closed_deals -%}
-        select
-            closings.happened_on,
-            told.happened_on as told_on,
-            told.said
+    {%- set closed_cards -%}
+        select card_key, said
         from {{ told }} as told
-        inner join {{ closings }} as closings
-            on told.card_key = closings.card_key
+        where card_key in (select card_key from {{ closings }} as closings)
     {%- endset -%}
     {%- set touched_days -%}
         select happened_on as part from changed_days
         union all
-        select happened_on from changed_closed_deals
+        select closings.happened_on
+        from {{ closings }} as closings
+        inner join changed_closed_cards as changed
+            on closings.card_key = changed.card_key
     {%- endset -%}
     {%- set touched_cards -%}
         select card_key as part
@@ -162,7 +161,7 @@
     {{ return({
         'made_of': {
             'days': {'by': ['happened_on'], 'rows': 'select happened_on, said from ' ~ told},
-            'closed_deals': {'by': ['happened_on'], 'rows': closed_deals},
+            'closed_cards': {'by': ['card_key'], 'rows': closed_cards},
             'pipelines': {'rows': 'select pipeline_key, pipeline_name from dim_pipelines'},
             'segments': {'rows': 'select distinct segment_type from stg_company__segments'},
         },

@@ -140,7 +140,7 @@
 
 {% macro only_touched(code) -%}
     {{ return(modules.re.sub(
-        'true /[*] (.+?) in touched (\\w+) [*]/',
+        '(?s)true /[*] (.+?) in touched (\\w+) [*]/',
         '(\\1 in (select part from ' ~ (parts_relation('touched_') | string)[:-1] ~ '\\2"))',
         code
     )) }}

@@ -126,9 +126,21 @@
     }) }}
 {%- endmacro %}
 
+{#- Metrics that are counted of the same cards: closes are wins and losses, origins are creations. -#}
+{% macro metric_family(metric_name) -%}
+    case
+        when {{ metric_name }} in ('won', 'lost', 'closed') then 'closed'
+        when starts_with({{ metric_name }}, 'deals_origin_') then 'deals_created'
+        else {{ metric_name }}
+    end
+{%- endmacro %}
+
+{#- A day of a family: a changed deal touches the days of all that ever happened with it, but of each
+    of them one or two metrics. -#}
 {% macro parts_of_metric_daily_sums__by_slice() -%}
     {%- set days -%}
         select
+            {{ metric_family('cards.metric_name') }} as family,
             cards.happened_on,
             cards.metric_name,
             cards.source_key,
@@ -155,17 +167,19 @@
         from fct_deal_creations
     {%- endset -%}
     {%- set touched_days -%}
-        select happened_on as part from changed_days
+        select {{ part_key(['family', 'happened_on']) }} as part from changed_days
         union all
-        select created_on from changed_origins
+        select {{ part_key(["'deals_created'", 'created_on']) }} from changed_origins
     {%- endset -%}
     {{ return({
         'made_of': {
-            'days': {'by': ['happened_on'], 'rows': days},
+            'days': {'by': ['family', 'happened_on'], 'rows': days},
             'origins': {'by': ['created_on'], 'rows': origins},
         },
-        'touched': {'days': touched_days},
-        'is_touched': of_touched('days', 'happened_on'),
+        'touched': {'family_days': touched_days},
+        'is_touched': of_touched(
+            'family_days', part_key([metric_family('metric_name'), 'happened_on'])
+        ),
     }) }}
 {%- endmacro %}
 
