@@ -160,7 +160,19 @@ people as (
     where targets.target_for = 'department'
 ),
 
-daily as (
+asked as (
+    select
+        *,
+        case
+            when metric_name = 'talk_minutes' then 'talk_seconds'
+            -- Without a stage: entries into any of the key stages.
+            when metric_name = 'stage_entries' and stage_key is null then 'key_stage_entries'
+            else metric_name
+        end as counted_metric_name
+    from people
+),
+
+daily_by_employee as (
     select
         metric_name,
         happened_on,
@@ -168,37 +180,36 @@ daily as (
         case metric_name when 'stage_entries' then stage_key end as stage_key,
         sum(contribution) as value
     from card_metrics
+    where metric_name in (select asked.counted_metric_name from asked)
     group by all
+),
+
+daily as (
+    select * from daily_by_employee
     union all
     select
         metric_name,
         happened_on,
         0 as employee_key,
-        case metric_name when 'stage_entries' then stage_key end as stage_key,
-        sum(contribution) as value
-    from card_metrics
-    group by all
+        stage_key,
+        sum(value) as value
+    from daily_by_employee
+    group by metric_name, happened_on, stage_key
 ),
 
 facts as (
     select
-        people.target_key,
+        asked.target_key,
         sum(daily.value) as value
-    from people
+    from asked
     inner join days_of_targets
-        on people.target_key = days_of_targets.target_key
+        on asked.target_key = days_of_targets.target_key
     inner join daily
-        on people.employee_key = daily.employee_key
+        on asked.employee_key = daily.employee_key
         and days_of_targets.date_day = daily.happened_on
-        and case
-            when people.metric_name = 'talk_minutes' then 'talk_seconds'
-            -- Without a stage: entries into any of the key stages.
-            when people.metric_name = 'stage_entries' and people.stage_key is null
-                then 'key_stage_entries'
-            else people.metric_name
-        end = daily.metric_name
-        and coalesce(people.stage_key, 0) = coalesce(daily.stage_key, 0)
-    group by people.target_key
+        and asked.counted_metric_name = daily.metric_name
+        and coalesce(asked.stage_key, 0) = coalesce(daily.stage_key, 0)
+    group by asked.target_key
 ),
 
 measured as (
