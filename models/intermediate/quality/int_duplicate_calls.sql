@@ -10,26 +10,33 @@ rules as (
     select * from {{ ref('stg_company__quality_rules') }}
 ),
 
+-- The threshold beside each call: compared with the one row of rules, all would be a nested loop.
+judged as (
+    select
+        calls.*,
+        rules.duplicate_call_seconds
+    from calls
+    cross join rules
+),
+
 followed as (
     select
         *,
         lag(call_key) over earlier as earlier_call_key,
         lag(started_at) over earlier as earlier_started_at,
         lag(total_seconds) over earlier as earlier_total_seconds
-    from calls
+    from judged
     window earlier as (partition by call_line_key order by started_at, call_key)
 )
 
 select
-    followed.call_key,
-    followed.call_line_key,
-    followed.earlier_call_key
+    call_key,
+    call_line_key,
+    earlier_call_key
 from followed
-cross join rules
 where
-    {{ epoch_second('followed.started_at') }} - {{ epoch_second('followed.earlier_started_at') }}
-    <= rules.duplicate_call_seconds
-    and {{ epoch_second('followed.started_at') }}
-    < {{ epoch_second('followed.earlier_started_at') }} + followed.earlier_total_seconds
-    and abs(followed.total_seconds - followed.earlier_total_seconds)
-    <= rules.duplicate_call_seconds
+    {{ epoch_second('started_at') }} - {{ epoch_second('earlier_started_at') }}
+    <= duplicate_call_seconds
+    and {{ epoch_second('started_at') }}
+    < {{ epoch_second('earlier_started_at') }} + earlier_total_seconds
+    and abs(total_seconds - earlier_total_seconds) <= duplicate_call_seconds

@@ -5,29 +5,29 @@
 
 with calls as (
     select * from {{ ref('fct_calls') }}
-    where is_external and {{ of_touched('days', 'started_on') }}
+    where is_external and {{ of_touched_activity('started_on') }}
 ),
 
 actions as (
     select * from {{ ref('fct_crm_actions') }}
-    where actor_kind = 'person' and {{ of_touched('days', 'acted_on') }}
+    where actor_kind = 'person' and {{ of_touched_activity('acted_on') }}
 ),
 
 messages as (
     select * from {{ ref('fct_messages') }}
     where
         (is_session or direction <> 'inbound')
-        and {{ of_touched('days', 'sent_on') }}
+        and {{ of_touched_activity('sent_on') }}
 ),
 
 touches as (
     select * from {{ ref('fct_touches') }}
-    where {{ of_touched('days', 'touched_on') }}
+    where {{ of_touched_activity('touched_on') }}
 ),
 
 visits as (
     select * from {{ ref('fct_stage_visits') }}
-    where {{ of_touched('days', 'entered_on') }}
+    where {{ of_touched('moves', 'entered_on') }}
 ),
 
 stages as (
@@ -40,7 +40,7 @@ employees as (
 
 stock as (
     select * from {{ ref('fct_open_pipeline') }}
-    where {{ of_touched('days', 'stock_on') }}
+    where {{ of_touched_activity('stock_on') }}
 ),
 
 pipelines as (

@@ -1,3 +1,12 @@
+{#- Of a touched person or connection every day. -#}
+{% macro of_touched_activity(happened_on) -%}
+    (
+        {{ of_touched('days', happened_on) }}
+        or {{ of_touched('employees', 'reporting_employee_key') }}
+        or {{ of_touched('sources', 'source_key') }}
+    )
+{%- endmacro %}
+
 {#- What a person did on a day is made of what is dated on that day. -#}
 {% macro parts_of_metric_employee_activity__by_day() -%}
     {%- set facts = {
@@ -30,16 +39,44 @@
         }}) -%}
         {%- do touched.append('select ' ~ happened_on ~ ' as part from changed_' ~ name) -%}
     {%- endfor -%}
+    {%- set employees -%}
+        select employee_key, employee_name, department_name, employee_kind, former_from_on
+        from dim_employees
+    {%- endset -%}
+    {%- set sources -%}
+        select
+            source_key,
+            {{ part_key([
+                'stage_key', 'pipeline_key', 'stage_position', 'stage_semantics', 'is_listed',
+            ]) }} as said
+        from dim_stages
+        union all
+        select source_key, {{ part_key(['pipeline_key', 'pipeline_role']) }}
+        from dim_pipelines
+    {%- endset -%}
     {%- do made_of.update({
-        'employees': {'rows': 'select employee_key, employee_name, department_name, employee_kind, '
-            ~ 'former_from_on from dim_employees'},
-        'stages': {'rows': 'select stage_key, pipeline_key, stage_position, stage_semantics, '
-            ~ 'is_listed from dim_stages'},
-        'pipelines': {'rows': 'select pipeline_key, pipeline_role from dim_pipelines'},
+        'employees': {'by': ['employee_key'], 'rows': employees},
+        'sources': {'by': ['source_key'], 'rows': sources},
     }) -%}
+    {%- set touched_days = touched | join(' union all ') -%}
+    {#- Moves are found by the action that they were: they tell no person. -#}
+    {%- set touched_moves -%}
+        {{ touched_days }}
+        union all
+        select entered_on
+        from fct_stage_visits
+        where
+            exists (select 1 from changed_employees)
+            or exists (select 1 from changed_sources)
+    {%- endset -%}
     {{ return({
         'made_of': made_of,
-        'touched': {'days': touched | join(' union all ')},
-        'is_touched': of_touched('days', 'active_on'),
+        'touched': {
+            'days': touched_days,
+            'employees': 'select employee_key as part from changed_employees',
+            'sources': 'select source_key as part from changed_sources',
+            'moves': touched_moves,
+        },
+        'is_touched': of_touched_activity('active_on'),
     }) }}
 {%- endmacro %}
