@@ -344,7 +344,13 @@ class Lived:
 
 
 def live(
-    root: Path, portals: int, mixtures: int, days: int, seed: int, compared: Collection[int]
+    root: Path,
+    portals: int,
+    mixtures: int,
+    days: int,
+    seed: int,
+    compared: Collection[int],
+    memory_limit: str = "1GB",
 ) -> Lived:
     """Random companies and the events' portals through so many days; events happen on the first.
 
@@ -355,10 +361,11 @@ def live(
         days: how many.
         seed: of everything.
         compared: days after which the tables are compared with those of a whole build.
+        memory_limit: DuckDB's.
     """
     stores = _stores(root)
     random_companies = load_random_companies(root, portals, mixtures, seed, stores)
-    settings = random_companies.settings
+    settings = random_companies.settings.model_copy(update={"memory_limit": memory_limit})
     late = next(
         pbx
         for company in random_companies.companies
@@ -571,5 +578,6 @@ def test_after_a_build_that_was_not_complete_everything_is_built_whole(lived: Li
 @pytest.mark.long
 def test_many_more_days(tmp_path: Path) -> None:
     days = range(1, DAYS_LONG + 1)
-    long = live(tmp_path, PORTALS_LONG, MIXTURES_LONG, DAYS_LONG, 500_000, days)
+    # The numbers of hundreds of connections in one company need what the product has by default.
+    long = live(tmp_path, PORTALS_LONG, MIXTURES_LONG, DAYS_LONG, 500_000, days, "3GB")
     assert long.differing == {day: {} for day in days}
