@@ -27,7 +27,7 @@ touches as (
 
 visits as (
     select * from {{ ref('fct_stage_visits') }}
-    where {{ of_touched('moves', 'entered_on') }}
+    where {{ of_touched('moves', part_key(['source_key', 'entered_on'])) }}
 ),
 
 stages as (
