@@ -140,18 +140,19 @@
         )
     {%- endset -%}
     {#- All calls ever of a deal stand on the days on which it was closed. -#}
-    {%- set closed_cards -%}
-        select card_key, said
+    {%- set closed_deals -%}
+        select
+            closings.happened_on,
+            told.happened_on as told_on,
+            told.said
         from {{ told }} as told
-        where card_key in (select card_key from {{ closings }} as closings)
+        inner join {{ closings }} as closings
+            on told.card_key = closings.card_key
     {%- endset -%}
     {%- set touched_days -%}
         select happened_on as part from changed_days
         union all
-        select closings.happened_on
-        from {{ closings }} as closings
-        inner join changed_closed_cards as changed
-            on closings.card_key = changed.card_key
+        select happened_on from changed_closed_deals
     {%- endset -%}
     {%- set touched_cards -%}
         select card_key as part
@@ -161,7 +162,7 @@
     {{ return({
         'made_of': {
             'days': {'by': ['happened_on'], 'rows': 'select happened_on, said from ' ~ told},
-            'closed_cards': {'by': ['card_key'], 'rows': closed_cards},
+            'closed_deals': {'by': ['happened_on'], 'rows': closed_deals},
             'pipelines': {'rows': 'select pipeline_key, pipeline_name from dim_pipelines'},
             'segments': {'rows': 'select distinct segment_type from stg_company__segments'},
         },
