@@ -115,7 +115,8 @@
     {%- for column in config.get('affected_by') or [] -%}
         {%- set kind = kind_of_column(column) -%}
         {%- do conditions.append(
-            without_kind(column) ~ ' in ' ~ (wide_keys_of(kind) if is_wide else affected_keys_of(kind))
+            without_kind(column) ~ ' in '
+            ~ (wide_keys_of(kind) if is_wide else affected_keys_of(kind))
         ) -%}
     {%- endfor -%}
     {%- if config.get('affected_nodes') -%}

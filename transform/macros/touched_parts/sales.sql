@@ -126,7 +126,7 @@
     }) }}
 {%- endmacro %}
 
-{#- Metrics that are counted of the same cards: closes are wins and losses, origins are creations. -#}
+{#- Metrics counted of the same cards: closes are wins and losses, origins are creations. -#}
 {% macro metric_family(metric_name) -%}
     case
         when {{ metric_name }} in ('won', 'lost', 'closed') then 'closed'
@@ -135,8 +135,8 @@
     end
 {%- endmacro %}
 
-{#- A day of a family: a changed deal touches the days of all that ever happened with it, but of each
-    of them one or two metrics. -#}
+{#- A day of a family: a changed deal touches the days of all that ever happened with it, but one or
+    two metrics of each. -#}
 {% macro parts_of_metric_daily_sums__by_slice() -%}
     {%- set days -%}
         select
